@@ -1,0 +1,250 @@
+//! Where two documents differ, told to people.
+//!
+//! Promise: [`differences`] is empty exactly when the documents are equivalent. It names single
+//! missing and unexpected values rather than whole lists, in an order that depends on nothing but
+//! the two documents. Every text in it is one line of bounded length, and so is the list, however
+//! odd the live document: it goes into conditions, events and logs.
+//!
+//! Must not know: the policy language, which is settled in `canonical.rs`; what is done about a
+//! difference.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde_json::Value;
+
+use super::canonical::{Canonical, Claim, Fact, Facts, Name, Scalar};
+use super::document::{Document, Statement};
+
+/// How many differences are told; one more says how many were left out.
+const MAX_DIFFERENCES: usize = 64;
+
+/// How many statements of each document are paired by likeness, which takes the square of it.
+const MAX_PAIRED: usize = 64;
+
+/// How many characters of a value are told.
+const MAX_VALUE: usize = 200;
+
+/// How many characters of a statement are told.
+const MAX_STATEMENT: usize = 600;
+
+/// How many characters of one name in a path are told.
+const MAX_NAME: usize = 100;
+
+/// One thing that two documents do not agree on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Difference {
+    /// Where, such as `Statement[0].Condition.StringEquals["aws:SourceAccount"]`. The index is
+    /// that of the desired statement; `live Statement[1]` is one that only the live document has.
+    pub path: String,
+    /// What is wanted there, and missing.
+    pub desired: Option<String>,
+    /// What is there, and unexpected.
+    pub live: Option<String>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.desired, &self.live) {
+            (Some(desired), Some(live)) => {
+                write!(f, "{}: is {live}, should be {desired}", self.path)
+            }
+            (Some(desired), None) => write!(f, "{}: lacks {desired}", self.path),
+            (None, Some(live)) => write!(f, "{}: has unexpected {live}", self.path),
+            (None, None) => write!(f, "{}", self.path),
+        }
+    }
+}
+
+/// What has to change in `live` to make it [equivalent](Document::equivalent) to `desired`;
+/// empty exactly when nothing has to.
+#[must_use]
+pub fn differences(desired: &Document, live: &Document) -> Vec<Difference> {
+    let (want, have) = (Canonical::of(desired), Canonical::of(live));
+    let mut found = compare("", &want.elements, &have.elements);
+
+    let mut missing = only_in(&want, &have, desired);
+    let mut unexpected = only_in(&have, &want, live);
+    for (wanted, had) in pairs(&missing, &unexpected) {
+        if let (Some(wanted), Some(had)) = (missing.get_mut(wanted), unexpected.get_mut(had)) {
+            wanted.twin = Some(had.facts);
+            had.twin = Some(wanted.facts);
+        }
+    }
+    for one in &missing {
+        let path = path_of(desired, one.index);
+        match one.twin {
+            Some(twin) => found.extend(compare(&path, one.facts, twin)),
+            None => found.push(Difference { path, desired: Some(one.shown()), live: None }),
+        }
+    }
+    for one in unexpected.iter().filter(|one| one.twin.is_none()) {
+        found.push(Difference {
+            path: format!("live {}", path_of(live, one.index)),
+            desired: None,
+            live: Some(one.shown()),
+        });
+    }
+    shorten(found)
+}
+
+/// A statement that the other document does not have.
+struct Unmatched<'a> {
+    index: usize,
+    value: &'a Value,
+    facts: &'a Facts,
+    /// The facts of the statement that it is told apart from, if one is alike enough.
+    twin: Option<&'a Facts>,
+}
+
+impl Unmatched<'_> {
+    fn sid(&self) -> Option<&str> {
+        self.value.get("Sid")?.as_str().filter(|sid| !sid.is_empty())
+    }
+
+    fn shown(&self) -> String {
+        readable(&Statement(self.value).to_string(), MAX_STATEMENT)
+    }
+}
+
+/// The statements of `one` that `other` lacks, in the order of their document.
+fn only_in<'a>(
+    one: &'a Canonical,
+    other: &Canonical,
+    document: &'a Document,
+) -> Vec<Unmatched<'a>> {
+    let mut found: Vec<_> = one
+        .statements
+        .iter()
+        .filter(|(facts, _)| !other.statements.contains_key(*facts))
+        .filter_map(|(facts, &index)| {
+            Some(Unmatched { index, value: document.statements().get(index)?, facts, twin: None })
+        })
+        .collect();
+    found.sort_by_key(|unmatched| unmatched.index);
+    found
+}
+
+/// Which statements to tell apart from one another, the most alike first: same Sid, then most
+/// facts shared. Two that share no more than their effect are not alike.
+fn pairs(missing: &[Unmatched<'_>], unexpected: &[Unmatched<'_>]) -> Vec<(usize, usize)> {
+    let mut candidates = Vec::new();
+    for (wanted, a) in missing.iter().enumerate().take(MAX_PAIRED) {
+        for (had, b) in unexpected.iter().enumerate().take(MAX_PAIRED) {
+            let same_sid = a.sid().is_some() && a.sid() == b.sid();
+            let shared = a.facts.intersection(b.facts).filter(|fact| !is_effect(fact)).count();
+            if same_sid || shared > 0 {
+                candidates.push((Reverse(same_sid), Reverse(shared), wanted, had));
+            }
+        }
+    }
+    candidates.sort_unstable();
+    let (mut paired, mut taken) = (BTreeSet::new(), BTreeSet::new());
+    candidates
+        .into_iter()
+        .filter(|(_, _, wanted, had)| {
+            let free = !paired.contains(wanted) && !taken.contains(had);
+            free && paired.insert(*wanted) && taken.insert(*had)
+        })
+        .map(|(_, _, wanted, had)| (wanted, had))
+        .collect()
+}
+
+fn is_effect(fact: &Fact) -> bool {
+    fact.place.first().is_some_and(|name| name.written == "Effect")
+}
+
+/// The differences of two sets of facts, place by place.
+fn compare(prefix: &str, want: &Facts, have: &Facts) -> Vec<Difference> {
+    let agreed: BTreeSet<&[Name]> = want.intersection(have).map(|fact| &*fact.place).collect();
+    let mut places: BTreeMap<&[Name], (Vec<&Claim>, Vec<&Claim>)> = BTreeMap::new();
+    for fact in want.difference(have) {
+        places.entry(&fact.place).or_default().0.push(&fact.claim);
+    }
+    for fact in have.difference(want) {
+        places.entry(&fact.place).or_default().1.push(&fact.claim);
+    }
+    let mut found = Vec::new();
+    for (place, (missing, unexpected)) in places {
+        let path = path_to(prefix, place);
+        let difference = |desired: Option<&Claim>, live: Option<&Claim>| Difference {
+            path: path.clone(),
+            desired: desired.map(shown),
+            live: live.map(shown),
+        };
+        match (&*missing, &*unexpected) {
+            // One value in place of another, rather than members of a larger set.
+            ([wanted], [had]) if !agreed.contains(place) => {
+                found.push(difference(Some(wanted), Some(had)));
+            }
+            (missing, unexpected) => {
+                found.extend(missing.iter().map(|wanted| difference(Some(wanted), None)));
+                found.extend(unexpected.iter().map(|had| difference(None, Some(had))));
+            }
+        }
+    }
+    found
+}
+
+fn shown(claim: &Claim) -> String {
+    let (Claim::Is(scalar) | Claim::Has(scalar)) = claim;
+    match scalar {
+        Scalar::Text(name) if name.written.is_empty() => "\"\"".to_owned(),
+        Scalar::Text(name) => readable(&name.written, MAX_VALUE),
+        // Told apart from the string of the same characters.
+        Scalar::Json(text) => format!("JSON {}", readable(text, MAX_VALUE)),
+    }
+}
+
+fn path_of(document: &Document, index: usize) -> String {
+    if document.lists_statements() { format!("Statement[{index}]") } else { "Statement".to_owned() }
+}
+
+fn path_to(prefix: &str, place: &[Name]) -> String {
+    let mut path = prefix.to_owned();
+    for (depth, name) in place.iter().enumerate() {
+        let name = readable(&name.written, MAX_NAME);
+        // Condition keys have dots and slashes of their own.
+        path = match (depth, path.is_empty()) {
+            (2, _) => format!("{path}[{name:?}]"),
+            (_, true) => name,
+            (_, false) => format!("{path}.{name}"),
+        };
+    }
+    path
+}
+
+fn shorten(mut found: Vec<Difference>) -> Vec<Difference> {
+    let left_out = found.len().saturating_sub(MAX_DIFFERENCES);
+    if left_out > 0 {
+        found.truncate(MAX_DIFFERENCES);
+        found.push(Difference {
+            path: format!("and {left_out} more differences"),
+            desired: None,
+            live: None,
+        });
+    }
+    found
+}
+
+/// A text on one line, and without its middle where it is too long: what tells ARNs apart stands
+/// at their end.
+fn readable(text: &str, limit: usize) -> String {
+    let mut line = String::new();
+    for c in text.chars() {
+        match c {
+            '"' | '\'' | '\\' => line.push(c),
+            // Line ends, and what steers terminals or reverses the direction of writing.
+            other => line.extend(other.escape_debug()),
+        }
+    }
+    let length = line.chars().count();
+    if length <= limit {
+        return line;
+    }
+    let tail = limit / 3;
+    let start = line.chars().take(limit - tail - 1);
+    let end = line.chars().skip(length - tail);
+    start.chain(['…']).chain(end).collect()
+}

@@ -1,0 +1,376 @@
+//! A policy document as it came: read strictly, kept whole, printed readably.
+//!
+//! Promise: what [`Document`] holds is what the text said, with every element, Sid and unknown
+//! name, or there is a [`DocumentError`]. A text that could be read in two ways (a key twice in
+//! one object, a number that would lose digits) is refused rather than read in one of them.
+//! Reading is bounded in size and depth. What elements mean is for `canonical.rs`; nothing here
+//! knows an action from a resource.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::canonical::Canonical;
+use super::encoding::{NotUtf8, percent_decode};
+
+/// The largest document that is read, in bytes. IAM's largest quota for a role's documents is
+/// 10,240 characters without white space (IAM and AWS STS quotas), so this leaves ample room
+/// for white space and non-ASCII text.
+const MAX_BYTES: usize = 128 * 1024;
+
+/// How many objects and lists may lie in one another. The policy grammar needs six.
+const MAX_DEPTH: usize = 16;
+
+/// Text that is not worth more than this is quoted in an error.
+const MAX_QUOTED: usize = 60;
+
+const DOCUMENT_ORDER: &[&str] = &["Version", "Id", "Statement"];
+
+const STATEMENT_ORDER: &[&str] = &[
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+];
+
+/// Why a text or value is not a document that can be compared.
+///
+/// A live document that gives this error is to be treated as one that differs: the message says
+/// why nothing more can be said of it.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum DocumentError {
+    /// The document is larger than any that IAM stores.
+    #[error("the policy document has {bytes} bytes, more than the {limit} that are read")]
+    TooLarge {
+        /// The size found.
+        bytes: usize,
+        /// The size allowed.
+        limit: usize,
+    },
+    /// The percent-encoded document does not decode to text.
+    #[error(transparent)]
+    NotUtf8(#[from] NotUtf8),
+    /// Not JSON, nested too deeply, or an object that has a key twice.
+    ///
+    /// The grammar forbids a key twice, but IAM still honours documents saved before it did: the
+    /// last `Effect` counts, `Action`s add up (Troubleshoot IAM policies, "More than one effect,
+    /// action, or resource element in a JSON statement element"). JSON readers keep the last,
+    /// which would hide actions.
+    #[error("the policy document cannot be read: {reason}")]
+    Unreadable {
+        /// What is wrong, and where in the text.
+        reason: String,
+    },
+    /// A number is written in a way that would not survive reading, such as `1.10` or `1e2`.
+    #[error(
+        "the policy document has the number {literal}, which cannot be compared exactly \
+         unless it is quoted"
+    )]
+    InexactNumber {
+        /// The number as written, shortened.
+        literal: String,
+    },
+    /// JSON, but not an object.
+    #[error("the policy document is {found}, not a JSON object")]
+    NotAnObject {
+        /// What it is instead.
+        found: &'static str,
+    },
+}
+
+/// A policy document as it came.
+///
+/// There is no `==` on purpose: whether two documents say the same is
+/// [`equivalent`](Self::equivalent).
+#[derive(Clone, Debug)]
+pub struct Document {
+    root: Map<String, Value>,
+}
+
+impl Document {
+    /// Reads the JSON text of a document.
+    ///
+    /// # Errors
+    /// When the text is no JSON object, is too large or too deep, has a key twice in one object,
+    /// or has a number that cannot be kept exactly. The shape of elements is not judged: what
+    /// IAM's grammar does not know is kept and compared.
+    pub fn parse(text: &str) -> Result<Self, DocumentError> {
+        within_size(text.len())?;
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let value = Strict::default()
+            .deserialize(&mut reader)
+            .and_then(|value| reader.end().map(|()| value))
+            .map_err(unreadable)?;
+        match numbers(text).find(|literal| !is_exact(literal)) {
+            Some(literal) => Err(DocumentError::InexactNumber {
+                literal: literal.chars().take(MAX_QUOTED).collect(),
+            }),
+            None => Self::of(value),
+        }
+    }
+
+    /// Reads a document as IAM's API hands it out: percent-encoded once.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), and when the text does not decode to UTF-8.
+    pub fn from_percent_encoded(text: &str) -> Result<Self, DocumentError> {
+        // An encoded byte takes up to three.
+        within_size(text.len() / 3)?;
+        Self::parse(&percent_decode(text)?)
+    }
+
+    /// Takes over a JSON value, by the same rules as [`parse`](Self::parse). Whoever made the
+    /// value has already decided on double keys and on the digits of numbers.
+    ///
+    /// # Errors
+    /// When the value is no JSON object, is too large or too deep.
+    pub fn from_value(value: &Value) -> Result<Self, DocumentError> {
+        let value = Strict::default().deserialize(value).map_err(unreadable)?;
+        within_size(value.to_string().len())?;
+        Self::of(value)
+    }
+
+    fn of(value: Value) -> Result<Self, DocumentError> {
+        let found = match value {
+            Value::Object(root) => return Ok(Self { root }),
+            Value::Array(_) => "a list",
+            Value::String(_) => "a string",
+            Value::Number(_) => "a number",
+            Value::Bool(_) => "a boolean",
+            Value::Null => "null",
+        };
+        Err(DocumentError::NotAnObject { found })
+    }
+
+    /// The document as it came, but for white space and the order of keys.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        Value::Object(self.root.clone())
+    }
+
+    /// The one document that stands for all that are [`equivalent`](Self::equivalent) to it:
+    /// lists sorted and without duplicates, names that ignore case in lower case, defaults
+    /// spelled out, Sids and Id gone. Its own canonical form is itself.
+    #[must_use]
+    pub fn canonical(&self) -> Self {
+        Self { root: Canonical::of(self).to_object() }
+    }
+
+    /// Whether IAM's policy grammar gives both documents one meaning; see `canonical.rs` for the
+    /// rules and their sources.
+    #[must_use]
+    pub fn equivalent(&self, other: &Self) -> bool {
+        Canonical::of(self) == Canonical::of(other)
+    }
+
+    /// Every top-level element.
+    pub(super) fn elements(&self) -> &Map<String, Value> {
+        &self.root
+    }
+
+    /// The statements. A lone one need not be in a list: "the brackets are optional" (Grammar of
+    /// the IAM JSON policy language, "Conventions used in this grammar"). No `Statement` is none
+    /// of them: IAM stores neither, and neither would grant anything.
+    pub(super) fn statements(&self) -> &[Value] {
+        match self.root.get("Statement") {
+            None => &[],
+            Some(Value::Array(statements)) => statements,
+            Some(statement) => std::slice::from_ref(statement),
+        }
+    }
+
+    /// Whether the statements came as a list, so that they are known by their index.
+    pub(super) fn lists_statements(&self) -> bool {
+        matches!(self.root.get("Statement"), Some(Value::Array(_)))
+    }
+}
+
+/// Compact JSON, elements in the order in which AWS's documentation writes them.
+impl fmt::Display for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let elements = in_order(&self.root, DOCUMENT_ORDER);
+        write_list(f, ['{', '}'], &elements, |f, (name, value)| {
+            write!(f, "{}:", Value::from(name.as_str()))?;
+            match value {
+                Value::Array(statements) if *name == "Statement" => {
+                    write_list(f, ['[', ']'], statements, |f, one| Statement(one).fmt(f))
+                }
+                statement if *name == "Statement" => Statement(statement).fmt(f),
+                other => other.fmt(f),
+            }
+        })
+    }
+}
+
+/// One statement, printed as compact JSON in reading order.
+pub(super) struct Statement<'a>(pub(super) &'a Value);
+
+impl fmt::Display for Statement<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Value::Object(elements) = self.0 else {
+            return self.0.fmt(f);
+        };
+        let elements = in_order(elements, STATEMENT_ORDER);
+        write_list(f, ['{', '}'], &elements, |f, (name, value)| {
+            write!(f, "{}:{value}", Value::from(name.as_str()))
+        })
+    }
+}
+
+fn write_list<T>(
+    f: &mut fmt::Formatter<'_>,
+    [open, close]: [char; 2],
+    items: &[T],
+    mut write_item: impl FnMut(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
+) -> fmt::Result {
+    write!(f, "{open}")?;
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            write!(f, ",")?;
+        }
+        write_item(f, item)?;
+    }
+    write!(f, "{close}")
+}
+
+/// The entries of an object: those named in `order` first, the others by name.
+fn in_order<'a>(object: &'a Map<String, Value>, order: &[&str]) -> Vec<(&'a String, &'a Value)> {
+    let rank = |name: &str| order.iter().position(|known| *known == name);
+    let mut entries: Vec<_> = object.iter().collect();
+    entries.sort_by(|(a, _), (b, _)| match (rank(a), rank(b)) {
+        (Some(a), Some(b)) => a.cmp(&b),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => a.cmp(b),
+    });
+    entries
+}
+
+fn within_size(bytes: usize) -> Result<(), DocumentError> {
+    if bytes > MAX_BYTES {
+        return Err(DocumentError::TooLarge { bytes, limit: MAX_BYTES });
+    }
+    Ok(())
+}
+
+// By value, so that it can be handed to `map_err`.
+#[allow(clippy::needless_pass_by_value)]
+fn unreadable(error: serde_json::Error) -> DocumentError {
+    DocumentError::Unreadable { reason: error.to_string() }
+}
+
+/// The number literals of a valid JSON text: what stands outside strings and starts like a
+/// number.
+fn numbers(text: &str) -> impl Iterator<Item = &str> {
+    let (mut in_string, mut escaped) = (false, false);
+    text.split(move |c: char| {
+        let was_in_string = in_string;
+        if escaped {
+            escaped = false;
+        } else if in_string && c == '\\' {
+            escaped = true;
+        } else if c == '"' {
+            in_string = !in_string;
+        }
+        was_in_string || in_string || !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E')
+    })
+    .filter(|piece| piece.starts_with(|c: char| c == '-' || c.is_ascii_digit()))
+}
+
+/// Whether a number comes out of JSON's reader the way it went in. The reader keeps integers of
+/// 64 bits and the shortest digits of an `f64`; the rest would compare equal to another number.
+fn is_exact(literal: &str) -> bool {
+    serde_json::from_str::<Number>(literal).is_ok_and(|number| number.to_string() == literal)
+}
+
+/// Reads any JSON value, but refuses a key twice in one object and nesting beyond [`MAX_DEPTH`].
+#[derive(Clone, Copy)]
+struct Strict {
+    levels_left: usize,
+}
+
+impl Default for Strict {
+    fn default() -> Self {
+        Self { levels_left: MAX_DEPTH }
+    }
+}
+
+impl Strict {
+    fn inside<E: serde::de::Error>(self) -> Result<Self, E> {
+        match self.levels_left.checked_sub(1) {
+            Some(levels_left) => Ok(Self { levels_left }),
+            None => Err(E::custom(format_args!("it is nested more than {MAX_DEPTH} levels deep"))),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let inside = self.inside()?;
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element_seed(inside)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let inside = self.inside()?;
+        let mut object = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if object.contains_key(&key) {
+                let key: String = key.chars().take(MAX_QUOTED).collect();
+                return Err(A::Error::custom(format_args!(
+                    "the key {key:?} appears twice in one object"
+                )));
+            }
+            object.insert(key, entries.next_value_seed(inside)?);
+        }
+        Ok(Value::Object(object))
+    }
+}
