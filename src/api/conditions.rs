@@ -1,0 +1,176 @@
+//! Condition types and reasons, and how the conditions of one reconcile follow those of the last. One
+//! enum holds every reason, so that documents, alerts and code cannot drift apart.
+
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+
+/// The types of condition that the status carries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ConditionType {
+    /// The live role equals the declaration of the observed generation. The one to wait for.
+    Ready,
+    /// The live trust policy is equivalent to the declared one.
+    TrustPolicySynced,
+    /// The live permissions policy is equivalent to the declared one.
+    PermissionsPolicySynced,
+    /// Work is under way or will be retried by itself. Present only while true (kstatus).
+    Reconciling,
+    /// Nothing will change until a user acts. Present only while true (kstatus).
+    Stalled,
+}
+
+impl ConditionType {
+    /// The type as written in the status.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::TrustPolicySynced => "TrustPolicySynced",
+            Self::PermissionsPolicySynced => "PermissionsPolicySynced",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+        }
+    }
+}
+
+/// Why a condition has its status.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Reason {
+    /// The live role equals the declaration.
+    Synced,
+    /// A change is being written, or IAM has not yet shown the last one.
+    Progressing,
+    /// The resource is annotated as paused: nothing is written.
+    Paused,
+    /// Differences were seen and, as `driftPolicy: Report` asks, left as they are.
+    DriftReported,
+    /// The role holds policies that the resource does not declare, and `exclusivePolicies` is false.
+    ExtraPolicies,
+    /// The spec breaks a rule that only the controller could check.
+    InvalidSpec,
+    /// A role of this name exists and was not created for this resource.
+    RoleNotOwned,
+    /// A role of this name belongs to another resource.
+    RoleOwnedByAnother,
+    /// The live role differs in something that IAM cannot change.
+    ImmutableFieldDiffers,
+    /// IAM refused what the resource declares.
+    RefusedByIam,
+    /// The controller's credentials do not allow a call.
+    AccessDenied,
+    /// The controller has no usable AWS credentials.
+    CredentialsUnavailable,
+    /// A quota of the AWS account is used up.
+    LimitExceeded,
+    /// IAM asked to slow down.
+    Throttled,
+    /// IAM could not be reached or failed.
+    IamUnavailable,
+    /// The resource is being deleted and its role with it.
+    Deleting,
+    /// The role cannot be deleted while something else is on it.
+    DeletionBlocked,
+}
+
+impl Reason {
+    /// The reason as written in conditions, events and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Synced => "Synced",
+            Self::Progressing => "Progressing",
+            Self::Paused => "Paused",
+            Self::DriftReported => "DriftReported",
+            Self::ExtraPolicies => "ExtraPolicies",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::RoleNotOwned => "RoleNotOwned",
+            Self::RoleOwnedByAnother => "RoleOwnedByAnother",
+            Self::ImmutableFieldDiffers => "ImmutableFieldDiffers",
+            Self::RefusedByIam => "RefusedByIam",
+            Self::AccessDenied => "AccessDenied",
+            Self::CredentialsUnavailable => "CredentialsUnavailable",
+            Self::LimitExceeded => "LimitExceeded",
+            Self::Throttled => "Throttled",
+            Self::IamUnavailable => "IamUnavailable",
+            Self::Deleting => "Deleting",
+            Self::DeletionBlocked => "DeletionBlocked",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One condition, whose transition time is still to be settled by [`conditions_after`].
+///
+/// `status` is `None` for Unknown. The message is cut to the 32,768 characters that the type allows.
+#[must_use]
+pub fn condition(
+    type_: ConditionType,
+    status: Option<bool>,
+    reason: Reason,
+    message: &str,
+    observed_generation: Option<i64>,
+) -> Condition {
+    Condition {
+        type_: type_.as_str().into(),
+        status: match status {
+            Some(true) => "True".into(),
+            Some(false) => "False".into(),
+            None => "Unknown".into(),
+        },
+        reason: reason.as_str().into(),
+        message: message.chars().take(32_768).collect(),
+        observed_generation,
+        last_transition_time: Time(Timestamp::UNIX_EPOCH),
+    }
+}
+
+/// The conditions `next`, each with the transition time of its predecessor in `previous` when the status
+/// did not flip, and `now` when it did. Applying it to its own result changes nothing.
+#[must_use]
+pub fn conditions_after(
+    previous: &[Condition],
+    next: Vec<Condition>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    next.into_iter()
+        .map(|mut condition| {
+            let unflipped = previous
+                .iter()
+                .find(|old| old.type_ == condition.type_ && old.status == condition.status);
+            condition.last_transition_time =
+                unflipped.map_or(Time(now), |old| old.last_transition_time.clone());
+            condition
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_transition_time_moves_only_when_the_status_flips() {
+        let ready = |status, reason| condition(ConditionType::Ready, status, reason, "", None);
+        let first = conditions_after(&[], vec![ready(Some(false), Reason::Progressing)], at(1));
+        let same_status =
+            conditions_after(&first, vec![ready(Some(false), Reason::Throttled)], at(2));
+        let flipped =
+            conditions_after(&same_status, vec![ready(Some(true), Reason::Synced)], at(3));
+        let times: Vec<_> = [&first, &same_status, &flipped]
+            .iter()
+            .flat_map(|conditions| conditions.iter().map(|c| c.last_transition_time.0))
+            .collect();
+        assert_eq!(times, [at(1), at(1), at(3)]);
+    }
+}

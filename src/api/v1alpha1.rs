@@ -1,0 +1,361 @@
+//! `streamrole.dev/v1alpha1`. Every rule that a manifest can break is in the schema, so that
+//! `kubectl apply` refuses it with a message that names the field; limits are those of the IAM API
+//! reference (`CreateRole`, `TagRole`, `PutRolePermissionsBoundary`).
+
+#![allow(clippy::struct_field_names, reason = "the names are the resource's API")]
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, CustomResourceExt as _, KubeSchema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The finalizer that keeps a resource until its role has been dealt with as its deletion policy says.
+pub const FINALIZER: &str = "streamrole.dev/finalizer";
+
+/// While this annotation is `"true"`, nothing is written to IAM for the resource.
+pub const PAUSED_ANNOTATION: &str = "streamrole.dev/paused";
+
+/// Any new value of this annotation asks for a reconcile now; the status echoes the value it handled.
+pub const RECONCILE_REQUESTED_AT_ANNOTATION: &str = "streamrole.dev/reconcile-requested-at";
+
+// `find` gives '' for an ARN that is malformed: its own rule says so, and these stay silent. Conditionals
+// rather than optionals, because the API server's cost estimate knows the lengths of the former only.
+macro_rules! cel_stream_arn {
+    ($destination:literal) => {
+        concat!(
+            "(has(",
+            $destination,
+            ".kinesisStreamArn) ? ",
+            $destination,
+            ".kinesisStreamArn : has(",
+            $destination,
+            ".firehoseDeliveryStreamArn) ? ",
+            $destination,
+            ".firehoseDeliveryStreamArn : '')"
+        )
+    };
+}
+
+macro_rules! cel_source_partition {
+    () => {
+        "(self.source.region.startsWith('cn-') ? 'arn:aws-cn' : self.source.region.startsWith('us-gov-') ? 'arn:aws-us-gov' : 'arn:aws')"
+    };
+}
+
+/// What the user declares about one IAM role.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[kube(
+    group = "streamrole.dev",
+    version = "v1alpha1",
+    kind = "PinpointEventStreamRole",
+    plural = "pinpointeventstreamroles",
+    shortname = "pesr",
+    category = "aws",
+    namespaced,
+    derive = "PartialEq",
+    status = "PinpointEventStreamRoleStatus",
+    doc = "Declares the IAM role that lets Amazon Pinpoint send event data to a Kinesis data stream or a Firehose stream. The controller creates the role, keeps its trust policy and permissions policy equal to this declaration, and reports in the status conditions.",
+    validation = Rule::new("self.metadata.name.size() <= 192").message(
+        "metadata.name must be at most 192 characters: <namespace>/<name> is kept in a tag on the IAM role, and IAM allows 256 characters in a tag's value"
+    ),
+    selectable = ".spec.roleName",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether the live role equals the declaration"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why Ready has its status"),
+    printcolumn(name = "Role", type_ = "string", json_path = ".status.roleName", description = "Name of the IAM role"),
+    printcolumn(name = "Destination", type_ = "string", json_path = ".status.destination", description = "The stream that events go to"),
+    printcolumn(name = "ARN", type_ = "string", json_path = ".status.roleArn", description = "ARN of the IAM role", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new(
+        "has(self.roleName) == has(oldSelf.roleName) && (!has(self.roleName) || self.roleName == oldSelf.roleName)"
+    ).message("roleName cannot be changed: IAM cannot rename a role. Create another resource with the new name, then delete this one").field_path(".roleName"),
+    validation = Rule::new(concat!(
+        "!has(self.source) || ", cel_stream_arn!("self.destination"), ".find('[0-9]{12}') in ['', self.source.accountId]"
+    )).message(Message::Expression(concat!(
+        "'destination is in account ' + ", cel_stream_arn!("self.destination"), ".find('[0-9]{12}') + ' but source.accountId is ' + self.source.accountId + ': Amazon Pinpoint streams only to a stream in its own account'"
+    ).into())).field_path(".destination"),
+    validation = Rule::new(concat!(
+        "!has(self.source) || ", cel_stream_arn!("self.destination"), ".find('^arn:[a-z-]+') in ['', ", cel_source_partition!(), "]"
+    )).message(Message::Expression(concat!(
+        "'destination is in ' + ", cel_stream_arn!("self.destination"), ".find('^arn:[a-z-]+') + ' but source.region ' + self.source.region + ' is in ' + ", cel_source_partition!(), " + ': both must be in the same partition'"
+    ).into())).field_path(".destination"),
+    validation = Rule::new(concat!(
+        "!has(self.permissionsBoundaryArn) || ", cel_stream_arn!("self.destination"), ".find('^arn:[a-z-]+') in ['', self.permissionsBoundaryArn.find('^arn:[a-z-]+')]"
+    )).message("permissionsBoundaryArn must be in the same partition as the destination").field_path(".permissionsBoundaryArn"),
+)]
+pub struct PinpointEventStreamRoleSpec {
+    /// Name of the IAM role: 1 to 64 letters, digits and any of `_+=,.@-`, unique in the account without
+    /// regard to case. Cannot be changed. Default: `<namespace>-<name>` of this resource, shortened with a
+    /// hash when that is longer than 64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-zA-Z0-9_+=,.@-]+$')").message("roleName may hold only letters, digits and the characters _+=,.@-"))]
+    pub role_name: Option<String>,
+
+    /// Path of the IAM role: `/`, or a string that begins and ends with `/`, at most 512 characters.
+    /// Cannot be changed.
+    #[serde(default = "default_path")]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^/([!-~]+/)?$')").message("path must be /, or begin and end with / and hold no spaces, as in /streaming/"),
+        validation = Rule::new("self == oldSelf").message("path cannot be changed: IAM cannot move a role. Create another resource with the new path, then delete this one")
+    )]
+    pub path: String,
+
+    /// Description of the IAM role, at most 1000 characters. Absent means that the role has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[\\t\\n\\r -~\u00A1-\u00FF]*$')").message("description may hold only printable characters of Latin-1, tabs and line breaks: IAM accepts no others"))]
+    pub description: Option<String>,
+
+    /// The stream that Amazon Pinpoint sends event data to. Set exactly one of the two stream ARNs.
+    pub destination: Destination,
+
+    /// The Amazon Pinpoint project that may use the role. When set, the trust policy gets the
+    /// `aws:SourceAccount` and `aws:SourceArn` conditions that guard against the confused deputy problem.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+
+    /// ARN of the managed policy that bounds what the role can do. Absent means that the role has no
+    /// permissions boundary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    #[x_kube(validation = Rule::new(r"self.matches('^arn:(aws|aws-cn|aws-us-gov):iam::(aws|[0-9]{12}):policy/([!-~]+/)?[a-zA-Z0-9_+=,.@-]{1,128}$')").message("permissionsBoundaryArn must be the ARN of a managed policy, as in arn:aws:iam::111122223333:policy/boundary"))]
+    pub permissions_boundary_arn: Option<String>,
+
+    /// Longest session, in seconds, for which the role can be assumed: 3600 to 43200.
+    #[serde(default = "default_max_session_duration_seconds")]
+    #[schemars(range(min = 3600, max = 43200))]
+    pub max_session_duration_seconds: i32,
+
+    /// Tags of the IAM role. Tags that others put on the role are left alone. Keys that begin with `aws:`
+    /// or `streamrole.dev/` are reserved, and IAM does not tell keys apart by case.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "tags_schema")]
+    #[x_kube(
+        validation = Rule::new(r"self.all(key, key.matches('^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$'))").message("tags: a key must be 1 to 128 letters, digits, spaces and any of _.:/=+@-"),
+        validation = Rule::new("self.all(key, !key.lowerAscii().startsWith('aws:') && !key.lowerAscii().startsWith('streamrole.dev/'))").message("tags: keys that begin with aws: or streamrole.dev/ are reserved"),
+        validation = Rule::new(r"self.all(key, self[key].matches('^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$'))").message("tags: a value must be at most 256 letters, digits, spaces and any of _.:/=+@-")
+    )]
+    pub tags: BTreeMap<String, String>,
+
+    /// Whether inline and attached policies that this resource does not declare are removed from the role.
+    /// When false they are only reported.
+    #[serde(default)]
+    pub exclusive_policies: bool,
+
+    /// What to do when a role of this name exists already and was not created for this resource. `Never`:
+    /// leave it alone and say so. `Adopt`: take it over, change it as declared, and keep it on deletion
+    /// unless `deletionPolicy` says otherwise.
+    #[serde(default)]
+    pub adoption_policy: AdoptionPolicy,
+
+    /// What happens to the role when this resource is deleted. Default: `Delete` for a role that the
+    /// controller created, `Retain` for one that it adopted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+
+    /// What to do about a difference between the live role and this declaration. `Correct`: repair it.
+    /// `Report`: write nothing to IAM, not even to create or delete the role, and list the differences in
+    /// `status.drift`.
+    #[serde(default)]
+    pub drift_policy: DriftPolicy,
+}
+
+/// The stream that Amazon Pinpoint sends event data to: exactly one of the two stream ARNs.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.kinesisStreamArn) != has(self.firehoseDeliveryStreamArn)").message("destination needs exactly one of kinesisStreamArn and firehoseDeliveryStreamArn"),
+    validation = Rule::new(concat!(
+        "!has(self.kmsKeyArn) || ", cel_stream_arn!("self"), ".find('^arn:[a-z-]+') in ['', self.kmsKeyArn.find('^arn:[a-z-]+')]"
+    )).message("kmsKeyArn must be in the same partition as the stream").field_path(".kmsKeyArn"),
+)]
+pub struct Destination {
+    /// ARN of a Kinesis data stream, as in `arn:aws:kinesis:us-east-1:111122223333:stream/app-events`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = Rule::new("self.matches('^arn:(aws|aws-cn|aws-us-gov):kinesis:[a-z0-9-]+:[0-9]{12}:stream/[a-zA-Z0-9_.-]{1,128}$')").message("kinesisStreamArn must be the ARN of a Kinesis data stream, as in arn:aws:kinesis:us-east-1:111122223333:stream/app-events"))]
+    pub kinesis_stream_arn: Option<String>,
+
+    /// ARN of a Firehose stream, as in `arn:aws:firehose:us-east-1:111122223333:deliverystream/app-events`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = Rule::new("self.matches('^arn:(aws|aws-cn|aws-us-gov):firehose:[a-z0-9-]+:[0-9]{12}:deliverystream/[a-zA-Z0-9_.-]{1,64}$')").message("firehoseDeliveryStreamArn must be the ARN of a Firehose stream, as in arn:aws:firehose:us-east-1:111122223333:deliverystream/app-events"))]
+    pub firehose_delivery_stream_arn: Option<String>,
+
+    /// ARN of the customer managed KMS key that encrypts the stream, if any: the role may then generate
+    /// data keys with it. The key's own policy must allow the role too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("self.matches('^arn:(aws|aws-cn|aws-us-gov):kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]{1,128}$')").message("kmsKeyArn must be the ARN of a key (not of an alias), as in arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"))]
+    pub kms_key_arn: Option<String>,
+}
+
+/// The Amazon Pinpoint project that may use the role.
+#[derive(KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Source {
+    /// The AWS account of the Pinpoint project, 12 digits. Must be the account of the destination.
+    #[schemars(length(min = 12, max = 12))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9]{12}$')").message("accountId must be 12 digits, in quotes, as in \"111122223333\""))]
+    pub account_id: String,
+
+    /// The AWS Region of the Pinpoint project, as in `us-east-1`.
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z]{2,}(-[a-z]+)+-[0-9]+$')").message("region must be the code of an AWS Region, as in us-east-1"))]
+    pub region: String,
+
+    /// The ID of the Pinpoint project (application), 32 hexadecimal digits. Absent means any project of
+    /// this account and Region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 32, max = 32))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9a-f]{32}$')").message("applicationId must be 32 hexadecimal digits in lower case, as in 0123456789abcdef0123456789abcdef"))]
+    pub application_id: Option<String>,
+}
+
+/// What to do when a role of the declared name exists already.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum AdoptionPolicy {
+    /// Leave it alone.
+    #[default]
+    Never,
+    /// Take it over.
+    Adopt,
+}
+
+/// What happens to the role when the resource is deleted.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DeletionPolicy {
+    /// The role is deleted.
+    Delete,
+    /// The role stays, without the controller's ownership tags.
+    Retain,
+}
+
+/// What to do about a difference between the live role and the declaration.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DriftPolicy {
+    /// Repair it.
+    #[default]
+    Correct,
+    /// Write nothing, list it in the status.
+    Report,
+}
+
+/// What the controller last saw of the role and did about it.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PinpointEventStreamRoleStatus {
+    /// The generation of the spec that the conditions speak of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// Name of the IAM role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_name: Option<String>,
+
+    /// ARN of the IAM role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
+
+    /// Stable and unique ID of the IAM role, as in `AROADBQP57FF2AEXAMPLE`. Another ID under the same name
+    /// is another role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_id: Option<String>,
+
+    /// The stream that events go to, shortened for people: `kinesis/<stream>` or `firehose/<stream>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+
+    /// Keys of `spec.tags` that the controller has put on the role, so that it removes them, and only
+    /// them, when they leave the spec.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub tag_keys: Vec<String>,
+
+    /// The value of the annotation `streamrole.dev/reconcile-requested-at` that was handled last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+
+    /// Differences between the live role and the declaration that were seen and left as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub drift: Vec<DriftedField>,
+
+    /// `Ready`, `TrustPolicySynced` and `PermissionsPolicySynced`; `Reconciling` and `Stalled` only while
+    /// they are true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// One difference between the live role and the declaration.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftedField {
+    /// Where the difference is, as in `trustPolicy.Statement[0].Principal.Service`.
+    pub path: String,
+    /// What the resource declares; absent when it declares nothing there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<String>,
+    /// What the live role has; absent when it has nothing there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<String>,
+}
+
+fn tags_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        // IAM allows 50; four are for ownership.
+        "maxProperties": 46,
+        "additionalProperties": {"type": "string", "maxLength": 256},
+    })
+}
+
+fn default_path() -> String {
+    "/".into()
+}
+
+const fn default_max_session_duration_seconds() -> i32 {
+    3600
+}
+
+/// The `CustomResourceDefinition` that a cluster needs, as shipped in `crds/`.
+///
+/// No field is nullable: the API server then puts the default in place of an explicit `null`, and refuses
+/// one where there is no default, so that rules need not tell `null` from an absent field.
+#[must_use]
+pub fn crd() -> CustomResourceDefinition {
+    let mut crd = PinpointEventStreamRole::crd();
+    for version in &mut crd.spec.versions {
+        let Some(schema) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut())
+        else {
+            continue;
+        };
+        let tidy =
+            serde_json::to_value(&*schema).map(without_nullable).and_then(serde_json::from_value);
+        if let Ok(tidy) = tidy {
+            *schema = tidy;
+        }
+    }
+    crd
+}
+
+fn without_nullable(schema: Value) -> Value {
+    match schema {
+        Value::Object(fields) => fields
+            .into_iter()
+            .filter(|(name, value)| !(name == "nullable" && value.is_boolean()))
+            .map(|(name, value)| (name, without_nullable(value)))
+            .collect(),
+        Value::Array(items) => items.into_iter().map(without_nullable).collect(),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other,
+    }
+}
