@@ -1,0 +1,270 @@
+//! From the resource to the role that it declares. Pure, and complete: what comes out can be written to
+//! IAM as it stands. The API server has enforced the same rules already; they are checked here again
+//! because a stored object can be older than the rule, and some rules fit no schema.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::ResourceExt as _;
+use thiserror::Error;
+
+use crate::api::{AdoptionPolicy, Destination, PinpointEventStreamRole, Source};
+use crate::policy::{
+    self, AccountId, Document, DocumentError, InvalidIdentifier, KeyArn, Partition, PolicyArn,
+    Region, SourceProject, StreamArn, StreamKind,
+};
+
+use super::name::{RoleName, RolePath};
+use super::ownership::{Owner, RESERVED_TAG_PREFIX};
+
+/// The role that a resource declares.
+#[derive(Clone, Debug)]
+pub struct DesiredRole {
+    /// Name of the role.
+    pub name: RoleName,
+    /// Path of the role.
+    pub path: RolePath,
+    /// Description; empty for none.
+    pub description: String,
+    /// Longest session, in seconds.
+    pub max_session_duration_seconds: i32,
+    /// Permissions boundary.
+    pub permissions_boundary: Option<PolicyArn>,
+    /// The user's tags, without those of ownership.
+    pub tags: BTreeMap<String, String>,
+    /// Keys of tags that an earlier generation declared: to be removed unless declared still.
+    pub former_tag_keys: BTreeSet<String>,
+    /// Who declares the role.
+    pub owner: Owner,
+    /// Who may assume the role.
+    pub trust_policy: Document,
+    /// What the role may do.
+    pub permissions_policy: Document,
+    /// Whether policies that are not declared are removed.
+    pub exclusive_policies: bool,
+    /// What to do about a role that exists already.
+    pub adoption_policy: AdoptionPolicy,
+}
+
+impl DesiredRole {
+    /// All tags that the role should carry: the user's and those of ownership.
+    #[must_use]
+    pub fn all_tags(&self) -> BTreeMap<String, String> {
+        let mut tags = self.tags.clone();
+        tags.extend(self.owner.tags());
+        tags
+    }
+}
+
+/// Why a resource does not declare a role. Each message begins with the field and ends with the remedy.
+#[derive(Debug, Error)]
+pub enum SpecError {
+    /// A field does not hold what it should.
+    #[error("spec.{field}: {source}")]
+    Field {
+        /// The field, below `spec`.
+        field: &'static str,
+        /// What was seen and expected.
+        source: InvalidIdentifier,
+    },
+    /// None or both of the two stream ARNs are set.
+    #[error("spec.destination: set exactly one of kinesisStreamArn and firehoseDeliveryStreamArn")]
+    DestinationCount,
+    /// The stream and the Pinpoint project are in different accounts.
+    #[error(
+        "spec.destination is in account {destination} but spec.source.accountId is {origin}: Amazon Pinpoint streams only to a stream in its own account"
+    )]
+    AccountMismatch {
+        /// Account of the stream.
+        destination: AccountId,
+        /// Account of the project.
+        origin: AccountId,
+    },
+    /// Two parts of the spec are in different partitions.
+    #[error(
+        "spec.destination is in partition {destination} but spec.{field} is in {other}: all must be in the same partition"
+    )]
+    PartitionMismatch {
+        /// Partition of the stream.
+        destination: Partition,
+        /// The other field, below `spec`.
+        field: &'static str,
+        /// Its partition.
+        other: Partition,
+    },
+    /// A number is out of IAM's range.
+    #[error("spec.maxSessionDurationSeconds: {0} is not between 3600 and 43200")]
+    SessionDuration(i32),
+    /// A tag key is reserved.
+    #[error(
+        "spec.tags: the key {0:?} is reserved; keys must not begin with aws: or {RESERVED_TAG_PREFIX}"
+    )]
+    ReservedTag(String),
+    /// Two tag keys are one to IAM (IAM user guide, "Rules for tagging in IAM").
+    #[error(
+        "spec.tags: {0:?} and {1:?} differ only by case, and IAM takes them for one key; remove one"
+    )]
+    TagKeysDifferByCase(String, String),
+    /// The object has no identity: it was never stored by an API server.
+    #[error("metadata.{0} is missing: the resource was not read from a cluster")]
+    Metadata(&'static str),
+    /// A document that was built here does not parse: a defect of this program.
+    #[error("the declared policy document is malformed ({0}); please report this as a defect")]
+    Document(#[from] DocumentError),
+}
+
+/// The role that `resource` declares in the cluster with the id `cluster` (uid of `kube-system`).
+///
+/// # Errors
+/// When the spec breaks a rule; see [`SpecError`].
+pub fn desired(
+    resource: &PinpointEventStreamRole,
+    cluster: &str,
+) -> Result<DesiredRole, SpecError> {
+    let spec = &resource.spec;
+    let owner = owner(resource, cluster)?;
+    let stream = stream(&spec.destination)?;
+    let source = spec.source.as_ref().map(|source| source_project(source, &stream)).transpose()?;
+    let key =
+        optional(spec.destination.kms_key_arn.as_deref(), "destination.kmsKeyArn", KeyArn::parse)?;
+    let permissions_boundary = optional(
+        spec.permissions_boundary_arn.as_deref(),
+        "permissionsBoundaryArn",
+        PolicyArn::parse,
+    )?;
+
+    let partition_of = |field, other: Option<Partition>| match other {
+        Some(other) if other != stream.partition() => {
+            Err(SpecError::PartitionMismatch { destination: stream.partition(), field, other })
+        }
+        Some(_) | None => Ok(()),
+    };
+    partition_of("source.region", source.as_ref().map(|s| s.region.partition()))?;
+    partition_of("destination.kmsKeyArn", key.as_ref().map(KeyArn::partition))?;
+    partition_of(
+        "permissionsBoundaryArn",
+        permissions_boundary.as_ref().map(PolicyArn::partition),
+    )?;
+
+    if !(3600..=43200).contains(&spec.max_session_duration_seconds) {
+        return Err(SpecError::SessionDuration(spec.max_session_duration_seconds));
+    }
+    check_tags(&spec.tags)?;
+
+    Ok(DesiredRole {
+        name: role_name(resource)?,
+        path: RolePath::parse(&spec.path).map_err(at("path"))?,
+        description: spec.description.clone().unwrap_or_default(),
+        max_session_duration_seconds: spec.max_session_duration_seconds,
+        permissions_boundary,
+        tags: spec.tags.clone(),
+        former_tag_keys: resource.status.iter().flat_map(|s| s.tag_keys.iter().cloned()).collect(),
+        owner,
+        trust_policy: Document::from_value(&policy::trust_policy(
+            stream.partition(),
+            source.as_ref(),
+        ))?,
+        permissions_policy: Document::from_value(&policy::permissions_policy(
+            &stream,
+            key.as_ref(),
+        ))?,
+        exclusive_policies: spec.exclusive_policies,
+        adoption_policy: spec.adoption_policy,
+    })
+}
+
+/// The name of the role that `resource` declares.
+///
+/// # Errors
+/// When the declared name is not one that IAM accepts.
+pub fn role_name(resource: &PinpointEventStreamRole) -> Result<RoleName, SpecError> {
+    match &resource.spec.role_name {
+        Some(name) => RoleName::parse(name),
+        None => {
+            RoleName::default_for(&resource.namespace().unwrap_or_default(), &resource.name_any())
+        }
+    }
+    .map_err(at("roleName"))
+}
+
+/// How the role's tags name `resource`.
+///
+/// # Errors
+/// When the resource was not read from a cluster.
+pub fn owner(resource: &PinpointEventStreamRole, cluster: &str) -> Result<Owner, SpecError> {
+    let namespace = resource.namespace().ok_or(SpecError::Metadata("namespace"))?;
+    Ok(Owner {
+        cluster: cluster.into(),
+        resource: format!("{namespace}/{}", resource.name_any()),
+        uid: resource.uid().ok_or(SpecError::Metadata("uid"))?,
+    })
+}
+
+/// The declared stream, shortened for people: `kinesis/<stream>` or `firehose/<stream>`.
+#[must_use]
+pub fn destination_label(destination: &Destination) -> Option<String> {
+    stream(destination).ok().map(|stream| match stream.kind() {
+        StreamKind::Kinesis => format!("kinesis/{}", stream.name()),
+        StreamKind::Firehose => format!("firehose/{}", stream.name()),
+    })
+}
+
+fn stream(destination: &Destination) -> Result<StreamArn, SpecError> {
+    match (&destination.kinesis_stream_arn, &destination.firehose_delivery_stream_arn) {
+        (Some(arn), None) => {
+            StreamArn::parse_kinesis(arn).map_err(at("destination.kinesisStreamArn"))
+        }
+        (None, Some(arn)) => {
+            StreamArn::parse_firehose(arn).map_err(at("destination.firehoseDeliveryStreamArn"))
+        }
+        (Some(_), Some(_)) | (None, None) => Err(SpecError::DestinationCount),
+    }
+}
+
+fn source_project(source: &Source, stream: &StreamArn) -> Result<SourceProject, SpecError> {
+    let account = AccountId::parse(&source.account_id).map_err(at("source.accountId"))?;
+    if account != *stream.account() {
+        return Err(SpecError::AccountMismatch {
+            destination: stream.account().clone(),
+            origin: account,
+        });
+    }
+    if let Some(id) = &source.application_id {
+        let fits =
+            id.len() == 32 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if !fits {
+            let expected = "a Pinpoint project id of 32 hexadecimal digits in lower case";
+            return Err(at("source.applicationId")(InvalidIdentifier::new(id, expected)));
+        }
+    }
+    Ok(SourceProject {
+        account,
+        region: Region::parse(&source.region).map_err(at("source.region"))?,
+        application_id: source.application_id.clone(),
+    })
+}
+
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), SpecError> {
+    let mut seen = BTreeMap::new();
+    for key in tags.keys() {
+        let lower = key.to_lowercase();
+        if lower.starts_with("aws:") || lower.starts_with(RESERVED_TAG_PREFIX) {
+            return Err(SpecError::ReservedTag(key.clone()));
+        }
+        if let Some(other) = seen.insert(lower, key) {
+            return Err(SpecError::TagKeysDifferByCase(other.clone(), key.clone()));
+        }
+    }
+    Ok(())
+}
+
+fn optional<T>(
+    text: Option<&str>,
+    field: &'static str,
+    parse: impl Fn(&str) -> Result<T, InvalidIdentifier>,
+) -> Result<Option<T>, SpecError> {
+    text.map(parse).transpose().map_err(at(field))
+}
+
+fn at(field: &'static str) -> impl Fn(InvalidIdentifier) -> SpecError {
+    move |source| SpecError::Field { field, source }
+}

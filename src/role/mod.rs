@@ -1,0 +1,16 @@
+//! What a resource declares, what IAM has, and the ordered writes that lead from one to the other. Pure:
+//! no clock, no network, no SDK, so that the same plan is what gets applied, reported and named in events.
+
+mod deletion;
+mod desired;
+mod name;
+mod observed;
+mod ownership;
+mod plan;
+
+pub use deletion::{Deletion, plan_deletion};
+pub use desired::{DesiredRole, SpecError, desired, destination_label, owner, role_name};
+pub use name::{RoleName, RolePath};
+pub use observed::ObservedRole;
+pub use ownership::{Owner, Ownership};
+pub use plan::{Change, NewRole, Plan, Refusal, Write, plan};

@@ -1,0 +1,132 @@
+//! Role names and paths as IAM accepts them (IAM API reference, `CreateRole`), and the name that a
+//! resource gets when it asks for none.
+
+use std::fmt::{self, Write as _};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::policy::InvalidIdentifier;
+
+const LONGEST_NAME: usize = 64;
+const HASH_DIGITS: usize = 8;
+
+/// The name of an IAM role. Two names that differ only by case name one role.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RoleName(String);
+
+impl RoleName {
+    /// Parses 1 to 64 characters of `[\w+=,.@-]`.
+    ///
+    /// # Errors
+    /// When `text` is anything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidIdentifier> {
+        let fits = (1..=LONGEST_NAME).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b));
+        if fits {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidIdentifier::new(
+                text,
+                "a role name of 1 to 64 letters, digits and any of _+=,.@-",
+            ))
+        }
+    }
+
+    /// The name for a resource that declares none: `<namespace>-<name>`. A longer one than IAM allows is
+    /// cut and ends in a hash of the whole, so that two long names stay apart.
+    ///
+    /// # Errors
+    /// When namespace and name are not those of a Kubernetes object.
+    pub fn default_for(namespace: &str, name: &str) -> Result<Self, InvalidIdentifier> {
+        let whole = format!("{namespace}-{name}");
+        if whole.len() <= LONGEST_NAME {
+            return Self::parse(&whole);
+        }
+        let digest = Sha256::digest(format!("{namespace}/{name}").as_bytes());
+        let mut hash = String::new();
+        for byte in digest.iter().take(HASH_DIGITS / 2) {
+            // Writing to a String cannot fail.
+            let _ = write!(hash, "{byte:02x}");
+        }
+        let head: String = whole.chars().take(LONGEST_NAME - HASH_DIGITS - 1).collect();
+        Self::parse(&format!("{head}-{hash}"))
+    }
+
+    /// The name as declared.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The path of an IAM role.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RolePath(String);
+
+impl RolePath {
+    /// Parses `/`, or up to 512 printable ASCII characters that begin and end with `/`.
+    ///
+    /// # Errors
+    /// When `text` is anything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidIdentifier> {
+        let inner = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+        let fits = text == "/"
+            || (text.len() <= 512
+                && inner.is_some_and(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_graphic())));
+        if fits {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidIdentifier::new(
+                text,
+                "a path: /, or up to 512 characters that begin and end with /, as in /streaming/",
+            ))
+        }
+    }
+
+    /// The path as declared.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_without_a_role_name_gets_one_from_its_namespace_and_name() {
+        let name = RoleName::default_for("marketing", "app-events");
+        assert_eq!(name.as_ref().map(RoleName::as_str), Ok("marketing-app-events"));
+    }
+
+    #[test]
+    fn long_names_are_cut_to_what_iam_allows_and_stay_apart() {
+        let long = "n".repeat(63);
+        let names: Vec<_> = ["a.first", "a.second"]
+            .into_iter()
+            .map(|name| RoleName::default_for(&long, name).map(|n| n.as_str().to_owned()))
+            .collect();
+        assert!(names.iter().all(|name| name.as_ref().is_ok_and(|n| n.len() == 64)), "{names:?}");
+        assert_ne!(names.first(), names.last());
+    }
+
+    #[test]
+    fn names_and_paths_that_iam_would_refuse_are_refused() {
+        for name in ["", "has space", "semi;colon", "snøhvit", &"x".repeat(65)] {
+            assert!(RoleName::parse(name).is_err(), "{name:?} should be refused");
+        }
+        for path in ["", "x", "/x", "x/", "//", "/has space/", &format!("/{}/", "x".repeat(511))] {
+            assert!(RolePath::parse(path).is_err(), "{path:?} should be refused");
+        }
+        for path in ["/", "/x/", "/x/y/"] {
+            assert!(RolePath::parse(path).is_ok(), "{path:?} should be accepted");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The role as IAM shows it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A live role, with all that a plan compares.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ObservedRole {
+    /// ARN of the role.
+    pub arn: String,
+    /// Unique id of the role, `AROA…`.
+    pub role_id: String,
+    /// Path of the role.
+    pub path: String,
+    /// Description; empty for none.
+    pub description: String,
+    /// Longest session, in seconds.
+    pub max_session_duration_seconds: i32,
+    /// ARN of the permissions boundary.
+    pub permissions_boundary: Option<String>,
+    /// All tags.
+    pub tags: BTreeMap<String, String>,
+    /// Text of the trust policy, percent-decoded.
+    pub trust_policy: String,
+    /// Text of the inline policy that the controller writes, percent-decoded; `None` when
+    /// there is none, or when only names were asked for.
+    pub permissions_policy: Option<String>,
+    /// Names of all inline policies, the one that the controller writes included.
+    pub inline_policies: BTreeSet<String>,
+    /// ARNs of attached managed policies.
+    pub attached_policies: BTreeSet<String>,
+}
