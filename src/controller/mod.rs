@@ -1,0 +1,180 @@
+//! The loop: watches resources, and for each brings the live role to what it declares and writes down
+//! how that went. What should happen is decided in `role` and `status`; here it is made to happen.
+
+mod cleanup;
+mod converge;
+mod preflight;
+mod publish;
+mod rbac;
+mod reconcile;
+mod requeue;
+mod status;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use futures::stream::{FuturesUnordered, StreamExt as _, TryStreamExt as _};
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::{self, Action, Controller};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::{PredicateConfig, WatchStreamExt as _, watcher};
+use kube::{Api, Client, ResourceExt as _};
+use tokio::sync::{Semaphore, oneshot, watch};
+use tracing::{debug, info, warn};
+
+use crate::api::PinpointEventStreamRole;
+use crate::iam::Iam;
+use crate::telemetry::{Health, Metrics};
+
+pub use preflight::{ClusterId, ClusterNotReady, wait_for_cluster};
+pub use rbac::cluster_role;
+
+/// Field manager and event reporter.
+pub const CONTROLLER_NAME: &str = "streamrole";
+
+/// How long running reconciles may take to end once the process is asked to stop. Below the 30 s that
+/// Kubernetes gives a pod by default.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// A stored object that does not fit the schema must not hide all others.
+type Guarded = DeserializeGuard<PinpointEventStreamRole>;
+
+/// What the controller is told to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Namespaces to watch; all when empty.
+    pub namespaces: Vec<String>,
+    /// How long after a reconcile a settled resource is looked at again; spread by a tenth either way.
+    pub resync: Duration,
+    /// How many reconciles run at once, over all namespaces.
+    pub concurrency: u16,
+}
+
+/// What each reconcile needs.
+struct Context {
+    client: Client,
+    iam: Iam,
+    cluster: ClusterId,
+    recorder: Recorder,
+    metrics: Arc<Metrics>,
+    requeue: requeue::Requeue,
+    workers: Semaphore,
+}
+
+/// Runs until `stop` turns true, then lets running reconciles end, for at most 20 s.
+pub async fn run(
+    options: Options,
+    client: Client,
+    cluster: ClusterId,
+    iam: Iam,
+    metrics: Arc<Metrics>,
+    health: Health,
+    mut stop: watch::Receiver<bool>,
+) {
+    let context = Arc::new(Context {
+        recorder: Recorder::new(client.clone(), Reporter::from(CONTROLLER_NAME)),
+        client: client.clone(),
+        iam,
+        cluster,
+        metrics,
+        requeue: requeue::Requeue::new(options.resync),
+        workers: Semaphore::new(options.concurrency.into()),
+    });
+    let apis = if options.namespaces.is_empty() {
+        vec![Api::all(client)]
+    } else {
+        let in_namespace = |name: &String| Api::namespaced(client.clone(), name);
+        options.namespaces.iter().map(in_namespace).collect()
+    };
+
+    let mut listed = Vec::new();
+    let controllers: FuturesUnordered<_> = apis
+        .into_iter()
+        .map(|api| {
+            let (tell_listed, heard) = oneshot::channel();
+            listed.push(heard);
+            controller(api, &options, Arc::clone(&context), tell_listed, stopped(stop.clone()))
+        })
+        .collect();
+    tokio::spawn(async move {
+        if try_join_all(listed).await.is_ok() {
+            health.set_ready();
+            info!("watching; ready");
+        }
+    });
+
+    let drained = controllers.collect::<()>();
+    let overdue = async {
+        let _ = stop.wait_for(|stopping| *stopping).await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        () = drained => info!("stopped"),
+        () = overdue => warn!("stopped with work unfinished after {DRAIN:?}; the next start takes it up"),
+    }
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that nobody is left to ask for a stop otherwise.
+    let _ = stop.wait_for(|stopping| *stopping).await;
+}
+
+fn controller(
+    api: Api<Guarded>,
+    options: &Options,
+    context: Arc<Context>,
+    tell_listed: oneshot::Sender<()>,
+    stop: impl Future<Output = ()> + Send + Sync + 'static,
+) -> impl Future<Output = ()> {
+    let (store, writer) = reflector::store();
+    let mut tell_listed = Some(tell_listed);
+    let resources = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .modify(|resource| resource.managed_fields_mut().clear())
+        .reflect(writer)
+        // Not Store::wait_until_ready: it wakes only the last of several who wait, and the controller is one.
+        .inspect_ok(move |event| {
+            let all_listed = matches!(event, watcher::Event::InitDone);
+            if let Some(tell) = tell_listed.take_if(|_| all_listed) {
+                // Nobody waits any more when the process is being stopped.
+                let _ = tell.send(());
+            }
+        })
+        .applied_objects()
+        .predicate_filter(
+            |resource: &Guarded| Some(reconcile::trigger(resource)),
+            PredicateConfig::default(),
+        );
+    Controller::for_stream(resources, store)
+        .with_config(controller::Config::default().concurrency(options.concurrency))
+        .graceful_shutdown_on(stop)
+        .run(reconcile::reconcile, reconcile::after_error, context)
+        .for_each(|result| {
+            log_result(result);
+            futures::future::ready(())
+        })
+}
+
+type ControllerError = controller::Error<reconcile::Error, watcher::Error>;
+
+fn log_result(result: Result<(ObjectRef<Guarded>, Action), ControllerError>) {
+    match result {
+        Ok((resource, action)) => debug!(%resource, ?action, "reconciled"),
+        Err(controller::Error::ObjectNotFound(resource)) => {
+            debug!(%resource, "gone before its turn");
+        }
+        Err(controller::Error::ReconcilerFailed(error, resource)) => {
+            let (name, namespace) = (resource.name, resource.namespace);
+            warn!(namespace, name, "{error}");
+        }
+        Err(controller::Error::QueueError(error)) => {
+            warn!(
+                "watching PinpointEventStreamRoles was interrupted and is taken up again: {error}"
+            );
+        }
+        Err(controller::Error::RunnerError(error)) => warn!("the work queue failed: {error}"),
+    }
+}

@@ -1,0 +1,220 @@
+//! Writes down how a reconcile went: status, events, log line, metric. What is said already is not said
+//! again.
+
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::events::{Event, EventType};
+use kube::{Api, Resource as _, ResourceExt as _};
+use serde_json::json;
+use tracing::{info, warn};
+
+use crate::api::{ConditionType, PinpointEventStreamRole, PinpointEventStreamRoleStatus, Reason};
+use crate::role::{Change, Write};
+
+use super::cleanup::Farewell;
+use super::reconcile::Error;
+use super::status::{Progress, Verdict, status_after};
+use super::{CONTROLLER_NAME, Context};
+
+/// An event's note may hold 1 kB (API reference, `events.k8s.io/v1`).
+const LONGEST_NOTE: usize = 1024;
+
+/// Writes the status if it says something new, tells events of what changed, and returns the status.
+pub(super) async fn publish(
+    resource: &PinpointEventStreamRole,
+    context: &Context,
+    progress: &Progress,
+    verdict: &Verdict,
+) -> Result<PinpointEventStreamRoleStatus, Error> {
+    let status = status_after(resource, progress, verdict, Timestamp::now());
+    log_outcome(resource, progress, verdict, &status);
+    context.metrics.reconciled(verdict.reason().as_str());
+    for event in events(resource, progress, verdict, &status) {
+        send(resource, context, event).await;
+    }
+    if resource.status.as_ref() != Some(&status) {
+        write_status(resource, context, &status).await?;
+    }
+    Ok(status)
+}
+
+/// Tells what became of the role of a resource that is going away.
+pub(super) async fn publish_farewell(
+    resource: &PinpointEventStreamRole,
+    context: &Context,
+    farewell: Farewell,
+) {
+    let (reason, note) = match farewell {
+        Farewell::Deleted(name) => ("Deleted", format!("Deleted the IAM role {name}.")),
+        Farewell::Released(name) => (
+            "Released",
+            format!("The IAM role {name} stays; the ownership tags were taken off it."),
+        ),
+        Farewell::Nothing => return,
+    };
+    let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
+    info!(namespace, name, reason, "{note}");
+    send(resource, context, event(EventType::Normal, reason, "Delete", &note)).await;
+}
+
+async fn write_status(
+    resource: &PinpointEventStreamRole,
+    context: &Context,
+    status: &PinpointEventStreamRoleStatus,
+) -> Result<(), Error> {
+    let namespace = resource.namespace().ok_or(Error::Incomplete("namespace"))?;
+    let api: Api<PinpointEventStreamRole> = Api::namespaced(context.client.clone(), &namespace);
+    let name = resource.name_any();
+    let body = json!({
+        "apiVersion": PinpointEventStreamRole::api_version(&()),
+        "kind": PinpointEventStreamRole::kind(&()),
+        // With the uid, a status never lands on another object that took the name meanwhile.
+        "metadata": {"name": name, "uid": resource.uid()},
+        "status": status,
+    });
+    let params = PatchParams::apply(CONTROLLER_NAME).force();
+    match api.patch_status(&name, &params, &Patch::Apply(body)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn log_outcome(
+    resource: &PinpointEventStreamRole,
+    progress: &Progress,
+    verdict: &Verdict,
+    status: &PinpointEventStreamRoleStatus,
+) {
+    let news = resource.status.as_ref() != Some(status) || !progress.made.is_empty();
+    if !news {
+        return;
+    }
+    let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
+    let generation = resource.metadata.generation.unwrap_or_default();
+    let role = progress.role_name.as_deref().unwrap_or_default();
+    let reason = verdict.reason().as_str();
+    let changes = parts(&progress.made);
+    let message = ready_message(status);
+    if is_bad_news(verdict) {
+        warn!(namespace, name, generation, role, reason, changes, "{message}");
+    } else {
+        info!(namespace, name, generation, role, reason, changes, "{message}");
+    }
+}
+
+fn events(
+    resource: &PinpointEventStreamRole,
+    progress: &Progress,
+    verdict: &Verdict,
+    status: &PinpointEventStreamRoleStatus,
+) -> Vec<Event> {
+    let mut events = Vec::new();
+    if !progress.made.is_empty() {
+        events.push(event_of_changes(progress));
+    }
+    let ready = |status: &PinpointEventStreamRoleStatus| {
+        let ready = status.conditions.iter().find(|c| c.type_ == ConditionType::Ready.as_str());
+        ready.map(|ready| (ready.reason.clone(), ready.message.clone()))
+    };
+    let said_already = resource.status.as_ref().and_then(ready) == ready(status);
+    if is_bad_news(verdict) && !said_already {
+        let reason = verdict.reason().as_str();
+        events.push(event(EventType::Warning, reason, "Reconcile", ready_message(status)));
+    }
+    events
+}
+
+fn event_of_changes(progress: &Progress) -> Event {
+    let role = progress.role_name.as_deref().unwrap_or_default();
+    let made = &progress.made;
+    let created = made.iter().any(|change| matches!(change.write, Write::CreateRole(_)));
+    let differences = made
+        .iter()
+        .flat_map(|change| &change.differences)
+        .map(ToString::to_string)
+        .collect::<Vec<_>>();
+    let what = format!("{} of the IAM role {role}: {}", parts(made), differences.join("; "));
+    match (created, progress.was_in_sync) {
+        (true, _) => {
+            let note = format!("Created the IAM role {role}: {}.", parts(made));
+            event(EventType::Normal, "Created", "Create", &note)
+        }
+        (false, true) => {
+            event(EventType::Normal, "DriftRepaired", "Update", &format!("Repaired {what}"))
+        }
+        (false, false) => event(EventType::Normal, "Updated", "Update", &format!("Updated {what}")),
+    }
+}
+
+fn event(type_: EventType, reason: &str, action: &str, note: &str) -> Event {
+    Event {
+        type_,
+        reason: reason.into(),
+        note: Some(shortened(note, LONGEST_NOTE)),
+        action: action.into(),
+        secondary: None,
+    }
+}
+
+async fn send(resource: &PinpointEventStreamRole, context: &Context, event: Event) {
+    if let Err(error) = context.recorder.publish(&event, &resource.object_ref(&())).await {
+        let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
+        warn!(namespace, name, "cannot write the event {}: {error}", event.reason);
+    }
+}
+
+fn is_bad_news(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Progressing => false,
+        Verdict::Synced { extra_policies } => !extra_policies.is_empty(),
+        Verdict::LeftAlone { reason, differences } => {
+            !differences.is_empty() && *reason == Reason::DriftReported
+        }
+        Verdict::InvalidSpec(_)
+        | Verdict::Refused(_)
+        | Verdict::Failed(_)
+        | Verdict::DeletionBlocked(_) => true,
+    }
+}
+
+fn parts(changes: &[Change]) -> String {
+    let mut parts: Vec<_> = changes.iter().map(|change| change.write.part()).collect();
+    parts.dedup();
+    parts.join(", ")
+}
+
+fn ready_message(status: &PinpointEventStreamRoleStatus) -> &str {
+    status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == ConditionType::Ready.as_str())
+        .map_or("", |condition| condition.message.as_str())
+}
+
+fn shortened(text: &str, longest: usize) -> String {
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    for character in text.chars() {
+        if short.len() + character.len_utf8() + '…'.len_utf8() > longest {
+            break;
+        }
+        short.push(character);
+    }
+    short + "…"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_cut_to_what_an_event_may_hold_and_never_within_a_character() {
+        let long = "é".repeat(1000);
+        let note = shortened(&long, LONGEST_NOTE);
+        assert!(note.len() <= LONGEST_NOTE && note.ends_with('…'), "{} bytes", note.len());
+        assert_eq!(shortened("short", LONGEST_NOTE), "short");
+    }
+}

@@ -1,0 +1,41 @@
+//! What the controller may do in a cluster, beside the code that does it: `deploy/rbac/` is generated from
+//! here, and the tests run the controller with exactly this.
+
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
+use kube::Resource as _;
+use kube::core::ObjectMeta;
+
+use crate::api::PinpointEventStreamRole;
+
+use super::CONTROLLER_NAME;
+
+/// The ClusterRole that the controller's service account is bound to.
+#[must_use]
+pub fn cluster_role() -> ClusterRole {
+    let group = PinpointEventStreamRole::group(&());
+    let plural = PinpointEventStreamRole::plural(&());
+    ClusterRole {
+        metadata: ObjectMeta { name: Some(CONTROLLER_NAME.into()), ..ObjectMeta::default() },
+        rules: Some(vec![
+            // Patch sets and removes the finalizer.
+            rule(&group, &plural, &["list", "watch", "patch"]),
+            rule(&group, &format!("{plural}/status"), &["patch"]),
+            rule("events.k8s.io", "events", &["create", "patch"]),
+            // Its uid is the cluster's identity.
+            PolicyRule {
+                resource_names: Some(vec!["kube-system".into()]),
+                ..rule("", "namespaces", &["get"])
+            },
+        ]),
+        aggregation_rule: None,
+    }
+}
+
+fn rule(group: &str, resource: &str, verbs: &[&str]) -> PolicyRule {
+    PolicyRule {
+        api_groups: Some(vec![group.into()]),
+        resources: Some(vec![resource.into()]),
+        verbs: verbs.iter().map(|verb| (*verb).into()).collect(),
+        ..PolicyRule::default()
+    }
+}

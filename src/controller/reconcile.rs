@@ -1,0 +1,168 @@
+//! One reconcile: pause first, then the finalizer, then bring the role to its declaration or, for a
+//! deleted resource, let it go; write down how it went; say when to look again.
+
+use std::collections::hash_map::DefaultHasher;
+use std::convert::identity;
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::runtime::controller::Action;
+use kube::runtime::finalizer;
+use kube::{Api, Resource as _, ResourceExt as _};
+use thiserror::Error;
+
+use crate::api::{
+    DriftPolicy, FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole,
+    RECONCILE_REQUESTED_AT_ANNOTATION, Reason,
+};
+use crate::iam::Retry;
+
+use super::status::{Progress, Verdict};
+use super::{Context, Guarded, cleanup, converge, publish};
+
+/// Why a reconcile could not be finished. Failures of IAM are no such thing: they are outcomes, and the
+/// status tells of them.
+#[derive(Debug, Error)]
+pub(super) enum Error {
+    /// The API server did not take what should be written.
+    #[error("cannot write to the Kubernetes API: {0}")]
+    Kube(#[from] kube::Error),
+    /// The role of a deleted resource is still there; the status says why.
+    #[error("the resource cannot be let go yet; its status says why")]
+    CleanupPending(Duration),
+    /// The stored object does not fit the schema.
+    #[error(
+        "the stored object cannot be read ({0}); correct it with kubectl edit, or delete and apply it again"
+    )]
+    Unreadable(String),
+    /// The object lacks what every stored object has.
+    #[error("the object has no {0}")]
+    Incomplete(&'static str),
+}
+
+/// What a change must touch to be looked at: the spec, deletion, our finalizer, our two annotations. Never
+/// the status, or each write of ours would call for another reconcile.
+pub(super) fn trigger(resource: &Guarded) -> u64 {
+    let meta = resource.meta();
+    let mut hash = DefaultHasher::new();
+    (meta.generation, meta.deletion_timestamp.is_some()).hash(&mut hash);
+    resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER).hash(&mut hash);
+    for annotation in [PAUSED_ANNOTATION, RECONCILE_REQUESTED_AT_ANNOTATION] {
+        resource.annotations().get(annotation).hash(&mut hash);
+    }
+    hash.finish()
+}
+
+pub(super) async fn reconcile(
+    resource: Arc<Guarded>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
+    let Ok(_worker) = context.workers.acquire().await else {
+        return Ok(Action::await_change());
+    };
+    let _running = context.metrics.reconcile_started();
+    match &resource.0 {
+        Ok(resource) if is_paused(resource) => {
+            bring_about(resource.clone(), &context, Some(Reason::Paused)).await
+        }
+        Ok(resource) => with_finalizer(resource, &context).await,
+        Err(invalid) => Err(Error::Unreadable(invalid.error.clone())),
+    }
+}
+
+/// After an error of Kubernetes the same object comes again, with growing pauses.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
+pub(super) fn after_error(resource: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
+    let uid = resource.uid().unwrap_or_default();
+    match error {
+        Error::CleanupPending(pause) => Action::requeue(*pause),
+        Error::Kube(_) => {
+            context.metrics.reconcile_failed();
+            Action::requeue(context.requeue.failed(&uid, Retry::Soon))
+        }
+        Error::Unreadable(_) | Error::Incomplete(_) => {
+            context.metrics.reconcile_failed();
+            Action::requeue(context.requeue.settled(&uid))
+        }
+    }
+}
+
+async fn with_finalizer(
+    resource: &PinpointEventStreamRole,
+    context: &Context,
+) -> Result<Action, Error> {
+    let namespace = resource.namespace().ok_or(Error::Incomplete("namespace"))?;
+    let api: Api<PinpointEventStreamRole> = Api::namespaced(context.client.clone(), &namespace);
+    let done = finalizer(&api, FINALIZER, Arc::new(resource.clone()), |event| async {
+        match event {
+            finalizer::Event::Apply(resource) => {
+                let hands_off = match resource.spec.drift_policy {
+                    DriftPolicy::Correct => None,
+                    DriftPolicy::Report => Some(Reason::DriftReported),
+                };
+                bring_about(Arc::unwrap_or_clone(resource), context, hands_off).await
+            }
+            finalizer::Event::Cleanup(resource) => let_go(&resource, context).await,
+        }
+    });
+    done.await.or_else(|error| match error {
+        finalizer::Error::ApplyFailed(error) | finalizer::Error::CleanupFailed(error) => Err(error),
+        // Deleted meanwhile: nothing is left to do.
+        finalizer::Error::AddFinalizer(kube::Error::Api(status))
+        | finalizer::Error::RemoveFinalizer(kube::Error::Api(status))
+            if status.is_not_found() =>
+        {
+            Ok(Action::await_change())
+        }
+        finalizer::Error::AddFinalizer(error) | finalizer::Error::RemoveFinalizer(error) => {
+            Err(error.into())
+        }
+        finalizer::Error::UnnamedObject => Err(Error::Incomplete("name")),
+        finalizer::Error::InvalidFinalizer => Err(Error::Incomplete("valid finalizer")),
+    })
+}
+
+async fn bring_about(
+    mut resource: PinpointEventStreamRole,
+    context: &Context,
+    hands_off: Option<Reason>,
+) -> Result<Action, Error> {
+    let mut progress = Progress::of(&resource);
+    let verdict = converge::converge(&mut resource, context, &mut progress, hands_off)
+        .await
+        .unwrap_or_else(identity);
+    publish::publish(&resource, context, &progress, &verdict).await?;
+    Ok(Action::requeue(pause_after(&resource, context, &verdict)))
+}
+
+async fn let_go(resource: &PinpointEventStreamRole, context: &Context) -> Result<Action, Error> {
+    let mut progress = Progress::of(resource);
+    match cleanup::clean_up(resource, context, &mut progress).await {
+        Ok(farewell) => {
+            publish::publish_farewell(resource, context, farewell).await;
+            context.requeue.forget(&resource.uid().unwrap_or_default());
+            Ok(Action::await_change())
+        }
+        Err(verdict) => {
+            publish::publish(resource, context, &progress, &verdict).await?;
+            Err(Error::CleanupPending(pause_after(resource, context, &verdict)))
+        }
+    }
+}
+
+fn pause_after(
+    resource: &PinpointEventStreamRole,
+    context: &Context,
+    verdict: &Verdict,
+) -> Duration {
+    let uid = resource.uid().unwrap_or_default();
+    match verdict.retry() {
+        Some(retry) => context.requeue.failed(&uid, retry),
+        None => context.requeue.settled(&uid),
+    }
+}
+
+fn is_paused(resource: &PinpointEventStreamRole) -> bool {
+    resource.annotations().get(PAUSED_ANNOTATION).is_some_and(|value| value == "true")
+}

@@ -1,0 +1,377 @@
+//! From how a reconcile went to the status that people and tools read. Pure: the clock comes in as an
+//! argument, and the result goes out to be written only if it says something new.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::jiff::Timestamp;
+
+use crate::api::{
+    ConditionType, DriftedField, PinpointEventStreamRole, PinpointEventStreamRoleStatus,
+    RECONCILE_REQUESTED_AT_ANNOTATION, Reason, condition, conditions_after,
+};
+use crate::iam::{ErrorKind, IamError, Retry, RoleIdentity};
+use crate::policy::Difference;
+use crate::role::{Change, Refusal, SpecError, destination_label};
+
+/// What a reconcile learned and did, however it ended.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// The last status called this very generation ready: what differs now is drift and no edit.
+    pub was_in_sync: bool,
+    /// The role's name as resolved.
+    pub role_name: Option<String>,
+    /// The role, when it was seen or created, and is ours.
+    pub role: Option<RoleIdentity>,
+    /// IAM said that there is no such role.
+    pub role_absent: bool,
+    /// Whether the live trust policy is the declared one; `None` while unknown.
+    pub trust_policy_synced: Option<bool>,
+    /// Whether the live permissions policy is the declared one; `None` while unknown.
+    pub permissions_policy_synced: Option<bool>,
+    /// Keys of the user's tags that may be on the role because of us.
+    pub tag_keys: Option<BTreeSet<String>>,
+    /// The changes that were made.
+    pub made: Vec<Change>,
+}
+
+impl Progress {
+    /// Before anything was looked at.
+    pub(super) fn of(resource: &PinpointEventStreamRole) -> Self {
+        let is_in_sync = |condition: &Condition| {
+            condition.type_ == ConditionType::Ready.as_str()
+                && condition.status == "True"
+                && condition.observed_generation == resource.metadata.generation
+        };
+        let was_in_sync = resource.status.iter().flat_map(|s| &s.conditions).any(is_in_sync);
+        Self { was_in_sync, ..Self::default() }
+    }
+}
+
+/// How a reconcile ended.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// Work on a new generation begins.
+    Progressing,
+    /// The role is as declared, but for these policies that nobody asked to remove.
+    Synced { extra_policies: Vec<Difference> },
+    /// The role was compared and, for this reason, nothing was written.
+    LeftAlone { reason: Reason, differences: Vec<Difference> },
+    /// The spec declares no role.
+    InvalidSpec(SpecError),
+    /// The live role is not ours to change.
+    Refused(Refusal),
+    /// A call to IAM failed.
+    Failed(IamError),
+    /// The resource is being deleted but these policies on the role are not ours to delete.
+    DeletionBlocked(Vec<String>),
+}
+
+/// What a verdict says in the Ready condition and beside it.
+struct Saying {
+    ready: Option<bool>,
+    reason: Reason,
+    message: String,
+    /// A part of the message that differs at each attempt.
+    request_id: Option<String>,
+    reconciling: bool,
+    stalled: bool,
+}
+
+impl Saying {
+    fn new(ready: Option<bool>, reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            ready,
+            reason,
+            message: message.into(),
+            request_id: None,
+            reconciling: false,
+            stalled: false,
+        }
+    }
+}
+
+impl Verdict {
+    /// The reason on the Ready condition.
+    pub(super) fn reason(&self) -> Reason {
+        self.saying(&Progress::default()).reason
+    }
+
+    /// When to try again; `None` when the resource is settled.
+    pub(super) const fn retry(&self) -> Option<Retry> {
+        match self {
+            Self::Progressing
+            | Self::Synced { .. }
+            | Self::LeftAlone { .. }
+            | Self::InvalidSpec(_)
+            | Self::Refused(_) => None,
+            Self::Failed(error) => Some(error.kind.retry()),
+            Self::DeletionBlocked(_) => Some(Retry::Slowly),
+        }
+    }
+
+    fn saying(&self, progress: &Progress) -> Saying {
+        let stalled = |saying| Saying { stalled: true, ..saying };
+        match self {
+            Self::Progressing => Saying {
+                reconciling: true,
+                ..Saying::new(Some(false), Reason::Progressing, "The new spec is being applied.")
+            },
+            Self::Synced { extra_policies } => synced(progress, extra_policies),
+            Self::LeftAlone { reason, differences } => left_alone(*reason, progress, differences),
+            Self::InvalidSpec(error) => {
+                stalled(Saying::new(Some(false), Reason::InvalidSpec, sentence(error)))
+            }
+            Self::Refused(refusal) => {
+                let reason = match refusal {
+                    Refusal::NotOwned { .. } => Reason::RoleNotOwned,
+                    Refusal::OwnedByAnother { .. } => Reason::RoleOwnedByAnother,
+                    Refusal::PathDiffers { .. } => Reason::ImmutableFieldDiffers,
+                };
+                stalled(Saying::new(Some(false), reason, sentence(refusal)))
+            }
+            Self::Failed(error) => failed(error),
+            Self::DeletionBlocked(policies) => stalled(Saying::new(
+                Some(false),
+                Reason::DeletionBlocked,
+                format!(
+                    "The role is kept because it holds policies that this resource does not declare: {}. Remove them from the role, or set spec.exclusivePolicies: true to have them removed with it, or spec.deletionPolicy: Retain to keep the role.",
+                    policies.join(", ")
+                ),
+            )),
+        }
+    }
+}
+
+fn synced(progress: &Progress, extra_policies: &[Difference]) -> Saying {
+    let arn = progress.role.as_ref().map_or("", |role| role.arn.as_str());
+    if extra_policies.is_empty() {
+        let message = format!("The IAM role {arn} is as declared.");
+        return Saying::new(Some(true), Reason::Synced, message);
+    }
+    let paths: Vec<_> = extra_policies.iter().map(|difference| difference.path.as_str()).collect();
+    let message = format!(
+        "The IAM role {arn} is as declared but holds other policies too: {}. Remove them, or set spec.exclusivePolicies: true to have them removed.",
+        paths.join(", ")
+    );
+    Saying::new(Some(true), Reason::ExtraPolicies, message)
+}
+
+fn left_alone(reason: Reason, progress: &Progress, differences: &[Difference]) -> Saying {
+    let synced = [progress.trust_policy_synced, progress.permissions_policy_synced];
+    let ready = synced.iter().all(|synced| *synced == Some(true));
+    let because = match reason {
+        Reason::Paused => "the resource is annotated as paused",
+        _ => "spec.driftPolicy is Report",
+    };
+    let message = if differences.is_empty() {
+        format!("The live role is as declared; nothing is written because {because}.")
+    } else {
+        let mut message =
+            format!("The live role differs, and nothing is written because {because}:");
+        for difference in differences.iter().take(10) {
+            // Writing to a String cannot fail.
+            let _ = write!(message, " {difference};");
+        }
+        match differences.len() {
+            0..=10 => message.trim_end_matches(';').to_owned() + ".",
+            n => format!("{message} and {} more.", n - 10),
+        }
+    };
+    let reason = if differences.is_empty() && reason == Reason::DriftReported {
+        Reason::Synced
+    } else {
+        reason
+    };
+    Saying::new(Some(ready), reason, message)
+}
+
+fn failed(error: &IamError) -> Saying {
+    let (reason, remedy) = match error.kind {
+        ErrorKind::NotFound | ErrorKind::AlreadyExists | ErrorKind::Conflict => {
+            (Reason::Progressing, "It is tried again.".to_owned())
+        }
+        ErrorKind::DeleteConflict => (
+            Reason::DeletionBlocked,
+            "Remove what still uses the role, for example an instance profile.".to_owned(),
+        ),
+        ErrorKind::Refused => {
+            (Reason::RefusedByIam, "Change the field of the spec that IAM names.".to_owned())
+        }
+        ErrorKind::LimitExceeded => (
+            Reason::LimitExceeded,
+            "Free some of this quota, or ask AWS to raise it.".to_owned(),
+        ),
+        ErrorKind::Throttled => {
+            (Reason::Throttled, "It is tried again, more slowly.".to_owned())
+        }
+        ErrorKind::AccessDenied => (
+            Reason::AccessDenied,
+            format!("Allow the controller's credentials iam:{} on the role {}.", error.action, error.role),
+        ),
+        ErrorKind::Credentials => (
+            Reason::CredentialsUnavailable,
+            "Check the controller's AWS credentials: the role of its service account, or its environment."
+                .to_owned(),
+        ),
+        ErrorKind::Unavailable => (Reason::IamUnavailable, "It is tried again.".to_owned()),
+        ErrorKind::Internal => (Reason::RefusedByIam, "Please report this as a defect.".to_owned()),
+    };
+    let again = error.kind.retry() == Retry::Soon;
+    Saying {
+        request_id: error.request_id.clone(),
+        reconciling: again,
+        stalled: !again,
+        ..Saying::new(Some(false), reason, format!("{} {remedy}", sentence(error)))
+    }
+}
+
+/// With a capital and a full stop, as a status is read.
+fn sentence(message: &impl ToString) -> String {
+    let message = message.to_string();
+    let message = message.trim_end_matches('.');
+    let mut characters = message.chars();
+    // Field names keep their case.
+    match characters.next() {
+        Some(first) if !message.starts_with("spec") && !message.starts_with("metadata") => {
+            first.to_uppercase().chain(characters).chain(['.']).collect()
+        }
+        Some(_) | None => format!("{message}."),
+    }
+}
+
+/// The status after a reconcile that went like this.
+pub(super) fn status_after(
+    resource: &PinpointEventStreamRole,
+    progress: &Progress,
+    verdict: &Verdict,
+    now: Timestamp,
+) -> PinpointEventStreamRoleStatus {
+    let previous = resource.status.clone().unwrap_or_default();
+    let generation = resource.metadata.generation;
+    let saying = verdict.saying(progress);
+    let message = message_after(&previous, &saying);
+    let of = |type_, status, reason, message: &str| {
+        condition(type_, status, reason, message, generation)
+    };
+
+    let mut conditions = vec![
+        of(ConditionType::Ready, saying.ready, saying.reason, &message),
+        document_condition(
+            ConditionType::TrustPolicySynced,
+            progress.trust_policy_synced,
+            &saying,
+            generation,
+        ),
+        document_condition(
+            ConditionType::PermissionsPolicySynced,
+            progress.permissions_policy_synced,
+            &saying,
+            generation,
+        ),
+    ];
+    if saying.reconciling {
+        conditions.push(of(ConditionType::Reconciling, Some(true), saying.reason, &message));
+    }
+    if saying.stalled {
+        conditions.push(of(ConditionType::Stalled, Some(true), saying.reason, &message));
+    }
+
+    let identity = |previous: Option<String>, now: Option<String>| match (progress.role_absent, now)
+    {
+        (_, Some(now)) => Some(now),
+        (true, None) => None,
+        (false, None) => previous,
+    };
+    PinpointEventStreamRoleStatus {
+        observed_generation: generation,
+        role_name: progress.role_name.clone().or(previous.role_name),
+        role_arn: identity(previous.role_arn, progress.role.as_ref().map(|role| role.arn.clone())),
+        role_id: identity(
+            previous.role_id,
+            progress.role.as_ref().map(|role| role.role_id.clone()),
+        ),
+        destination: destination_label(&resource.spec.destination),
+        tag_keys: progress
+            .tag_keys
+            .as_ref()
+            .map_or(previous.tag_keys, |keys| keys.iter().cloned().collect()),
+        last_handled_reconcile_at: match verdict {
+            Verdict::Progressing => previous.last_handled_reconcile_at,
+            Verdict::Synced { .. }
+            | Verdict::LeftAlone { .. }
+            | Verdict::InvalidSpec(_)
+            | Verdict::Refused(_)
+            | Verdict::Failed(_)
+            | Verdict::DeletionBlocked(_) => {
+                let annotations = resource.metadata.annotations.as_ref();
+                annotations.and_then(|a| a.get(RECONCILE_REQUESTED_AT_ANNOTATION)).cloned()
+            }
+        },
+        drift: drift(verdict),
+        conditions: conditions_after(&previous.conditions, conditions, now),
+    }
+}
+
+/// A request id differs at each attempt: the message keeps the first one until something else differs,
+/// or every retry would write the status.
+fn message_after(previous: &PinpointEventStreamRoleStatus, saying: &Saying) -> String {
+    let Some(request_id) = &saying.request_id else {
+        return saying.message.clone();
+    };
+    let is_ready = |type_: &str| type_ == ConditionType::Ready.as_str();
+    let old = previous.conditions.iter().find(|c| is_ready(&c.type_)).map(|c| c.message.as_str());
+    match old {
+        Some(old) if old.starts_with(&saying.message) => old.to_owned(),
+        Some(_) | None => format!("{} (request id {request_id})", saying.message),
+    }
+}
+
+fn document_condition(
+    type_: ConditionType,
+    synced: Option<bool>,
+    saying: &Saying,
+    generation: Option<i64>,
+) -> Condition {
+    let document = match type_ {
+        ConditionType::TrustPolicySynced => "trust policy",
+        ConditionType::PermissionsPolicySynced => "permissions policy",
+        ConditionType::Ready | ConditionType::Reconciling | ConditionType::Stalled => "role",
+    };
+    match synced {
+        Some(true) => {
+            let message = format!("The live {document} is equivalent to the declared one.");
+            condition(type_, synced, Reason::Synced, &message, generation)
+        }
+        Some(false) => {
+            let message = format!("The live {document} is not the declared one.");
+            condition(type_, synced, saying.reason, &message, generation)
+        }
+        None => {
+            let message =
+                format!("The live {document} could not be compared with the declared one.");
+            condition(type_, synced, saying.reason, &message, generation)
+        }
+    }
+}
+
+fn drift(verdict: &Verdict) -> Vec<DriftedField> {
+    let differences = match verdict {
+        Verdict::Synced { extra_policies } => extra_policies.as_slice(),
+        Verdict::LeftAlone { differences, .. } => differences,
+        Verdict::Progressing
+        | Verdict::InvalidSpec(_)
+        | Verdict::Refused(_)
+        | Verdict::Failed(_)
+        | Verdict::DeletionBlocked(_) => &[],
+    };
+    differences
+        .iter()
+        .map(|difference| DriftedField {
+            path: difference.path.clone(),
+            desired: difference.desired.clone(),
+            live: difference.live.clone(),
+        })
+        .collect()
+}

@@ -1,0 +1,230 @@
+//! Every way in which a call to IAM fails, sorted once. The sorting goes by IAM's code and not by the
+//! SDK's typed variants: codes turn up on operations that do not declare them. This is the only place
+//! that reads codes as strings.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_iam::operation::RequestId as _;
+use thiserror::Error;
+
+use crate::role::RoleName;
+
+/// What kind of failure it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ErrorKind {
+    /// What the call names does not exist, or is not visible yet.
+    NotFound,
+    /// A role of this name exists already.
+    AlreadyExists,
+    /// Another change to the same role is under way.
+    Conflict,
+    /// Something on the role keeps it from being deleted.
+    DeleteConflict,
+    /// IAM does not accept what was declared.
+    Refused,
+    /// A quota of the account is used up.
+    LimitExceeded,
+    /// IAM asked to slow down.
+    Throttled,
+    /// The credentials do not allow the call.
+    AccessDenied,
+    /// There are no credentials, or IAM does not know them, or they have expired.
+    Credentials,
+    /// IAM could not be reached, did not answer in time, or failed. The write may have happened.
+    Unavailable,
+    /// A defect of this program.
+    Internal,
+}
+
+/// When to try again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Retry {
+    /// Soon, with growing pauses: it is expected to pass.
+    Soon,
+    /// Slowly: somebody has to act, outside of Kubernetes, and will not tell us.
+    Slowly,
+    /// When the resource changes, or at the next resync.
+    AfterChange,
+}
+
+impl ErrorKind {
+    /// When to try again after a failure of this kind.
+    #[must_use]
+    pub const fn retry(self) -> Retry {
+        match self {
+            Self::NotFound
+            | Self::AlreadyExists
+            | Self::Conflict
+            | Self::Throttled
+            | Self::Unavailable => Retry::Soon,
+            Self::DeleteConflict | Self::LimitExceeded | Self::AccessDenied | Self::Credentials => {
+                Retry::Slowly
+            }
+            Self::Refused | Self::Internal => Retry::AfterChange,
+        }
+    }
+
+    fn of_code(code: &str) -> Option<Self> {
+        Some(match code {
+            "NoSuchEntity" => Self::NotFound,
+            "EntityAlreadyExists" => Self::AlreadyExists,
+            "ConcurrentModification" | "EntityTemporarilyUnmodifiable" => Self::Conflict,
+            "DeleteConflict" => Self::DeleteConflict,
+            "MalformedPolicyDocument"
+            | "UnmodifiableEntity"
+            | "InvalidInput"
+            | "ValidationError"
+            | "InvalidParameterValue"
+            | "PolicyNotAttachable" => Self::Refused,
+            "LimitExceeded" => Self::LimitExceeded,
+            "Throttling"
+            | "ThrottlingException"
+            | "RequestLimitExceeded"
+            | "TooManyRequestsException" => Self::Throttled,
+            "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
+                Self::AccessDenied
+            }
+            "InvalidClientTokenId"
+            | "UnrecognizedClientException"
+            | "ExpiredToken"
+            | "ExpiredTokenException"
+            | "RequestExpired"
+            | "SignatureDoesNotMatch"
+            | "IncompleteSignature"
+            | "MissingAuthenticationToken"
+            | "OptInRequired" => Self::Credentials,
+            "ServiceFailure" | "InternalFailure" | "ServiceUnavailable" => Self::Unavailable,
+            _ => return None,
+        })
+    }
+
+    /// For an answer without a code that we know: by HTTP status alone.
+    const fn of_status(status: u16) -> Self {
+        match status {
+            403 => Self::AccessDenied,
+            429 => Self::Throttled,
+            400..500 => Self::Refused,
+            _ => Self::Unavailable,
+        }
+    }
+}
+
+/// A failed call. Its text says which action on which role, and IAM's own words.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub struct IamError {
+    /// The IAM action, as in `CreateRole`.
+    pub action: &'static str,
+    /// The role it was for.
+    pub role: String,
+    /// What kind of failure it is.
+    pub kind: ErrorKind,
+    /// IAM's code, if it answered with one.
+    pub code: Option<String>,
+    /// IAM's own message, or why there was no answer.
+    pub message: String,
+    /// Differs at each attempt, so it is not part of the text.
+    pub request_id: Option<String>,
+}
+
+impl IamError {
+    pub(super) fn new<E>(action: &'static str, role: &RoleName, error: &SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        let code = error.code().map(str::to_owned);
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let no_credentials = source::<CredentialsError>(error);
+        let kind = match (code.as_deref().and_then(ErrorKind::of_code), status) {
+            (Some(kind), _) => kind,
+            (None, Some(status)) => ErrorKind::of_status(status),
+            (None, None) if no_credentials.is_some() => ErrorKind::Credentials,
+            (None, None) => ErrorKind::Unavailable,
+        };
+        let message = match (error.message(), no_credentials) {
+            (Some(message), _) => message.to_owned(),
+            (None, Some(cause)) => {
+                format!("no usable AWS credentials: {}", in_one_line(cause))
+            }
+            (None, None) => in_one_line(error),
+        };
+        Self {
+            action,
+            role: role.to_string(),
+            kind,
+            code,
+            message,
+            request_id: error.request_id().map(str::to_owned),
+        }
+    }
+
+    pub(super) fn internal(action: &'static str, error: &dyn StdError) -> Self {
+        Self {
+            action,
+            role: String::new(),
+            kind: ErrorKind::Internal,
+            code: None,
+            message: error.to_string(),
+            request_id: None,
+        }
+    }
+}
+
+impl fmt::Display for IamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { action, role, message, .. } = self;
+        match &self.code {
+            Some(code) => write!(f, "IAM answered {action} for role {role} with {code}: {message}"),
+            None => write!(f, "{action} for role {role} got no usable answer from IAM: {message}"),
+        }
+    }
+}
+
+/// An error and its causes on one line.
+pub(super) fn in_one_line(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        text = format!("{text}: {deeper}");
+        cause = deeper.source();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn source<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_documented_code_is_retried_as_its_meaning_asks() {
+        let table = [
+            ("NoSuchEntity", ErrorKind::NotFound, Retry::Soon),
+            ("EntityAlreadyExists", ErrorKind::AlreadyExists, Retry::Soon),
+            ("ConcurrentModification", ErrorKind::Conflict, Retry::Soon),
+            ("DeleteConflict", ErrorKind::DeleteConflict, Retry::Slowly),
+            ("MalformedPolicyDocument", ErrorKind::Refused, Retry::AfterChange),
+            ("LimitExceeded", ErrorKind::LimitExceeded, Retry::Slowly),
+            ("UnmodifiableEntity", ErrorKind::Refused, Retry::AfterChange),
+            ("Throttling", ErrorKind::Throttled, Retry::Soon),
+            ("AccessDenied", ErrorKind::AccessDenied, Retry::Slowly),
+            ("ServiceFailure", ErrorKind::Unavailable, Retry::Soon),
+        ];
+        for (code, kind, retry) in table {
+            assert_eq!(ErrorKind::of_code(code), Some(kind), "kind of {code}");
+            assert_eq!(kind.retry(), retry, "retry after {code}");
+        }
+    }
+}

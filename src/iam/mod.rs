@@ -1,0 +1,290 @@
+//! The one place that calls AWS: reads a role into an [`ObservedRole`], makes the writes of a plan, and
+//! turns every failure into an [`IamError`]. It decides nothing. Retries of single calls and the rate
+//! limit are the SDK's: one client, adaptive mode, shared by all workers.
+
+mod attempts;
+mod credentials;
+mod error;
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_iam::Client;
+use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_iam::types::{Role, Tag};
+use futures::TryFutureExt as _;
+
+use crate::policy::{PERMISSIONS_POLICY_NAME, percent_decode};
+use crate::role::{NewRole, ObservedRole, RoleName, Write};
+
+pub use attempts::{Attempt, OnAttempt};
+pub use credentials::{NoCredentials, wait_for_credentials};
+pub use error::{ErrorKind, IamError, Retry};
+
+/// How long one attempt of a call may take. IAM answers in tens of milliseconds; a slower answer is a lost
+/// one.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a call may take with all its attempts.
+const OPERATION_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A client for IAM.
+#[derive(Clone)]
+pub struct Iam {
+    client: Client,
+}
+
+/// What IAM made of a new role.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RoleIdentity {
+    /// ARN of the role.
+    pub arn: String,
+    /// Unique id of the role, `AROA…`.
+    pub role_id: String,
+}
+
+impl Iam {
+    /// A client with the credentials, region and endpoint of `config`. `on_attempt` hears of each request
+    /// that went out.
+    #[must_use]
+    pub fn new(config: &SdkConfig, on_attempt: OnAttempt) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build();
+        let config = aws_sdk_iam::config::Builder::from(config)
+            .retry_config(RetryConfig::adaptive())
+            .timeout_config(timeouts)
+            .interceptor(attempts::Reporter::new(on_attempt))
+            .build();
+        Self { client: Client::from_conf(config) }
+    }
+
+    /// The live role of this name, `None` when there is none. Four calls; one when there is none.
+    ///
+    /// # Errors
+    /// When IAM refuses or fails.
+    pub async fn observe(&self, name: &RoleName) -> Result<Option<ObservedRole>, IamError> {
+        let Some(role) = self.role(name).await? else {
+            return Ok(None);
+        };
+        let details = futures::try_join!(
+            self.permissions_policy(name),
+            self.inline_policies(name),
+            self.attached_policies(name),
+        );
+        Ok(found(details)?.map(|(permissions_policy, inline_policies, attached_policies)| {
+            ObservedRole { permissions_policy, inline_policies, attached_policies, ..role }
+        }))
+    }
+
+    /// As [`Iam::observe`], without the text of the permissions policy and the call that it takes.
+    ///
+    /// # Errors
+    /// When IAM refuses or fails.
+    pub async fn observe_names(&self, name: &RoleName) -> Result<Option<ObservedRole>, IamError> {
+        let Some(role) = self.role(name).await? else {
+            return Ok(None);
+        };
+        let details = futures::try_join!(self.inline_policies(name), self.attached_policies(name));
+        Ok(found(details)?.map(|(inline_policies, attached_policies)| ObservedRole {
+            inline_policies,
+            attached_policies,
+            ..role
+        }))
+    }
+
+    async fn role(&self, name: &RoleName) -> Result<Option<ObservedRole>, IamError> {
+        let get = self.client.get_role().role_name(name.as_str()).send();
+        let output = found(call("GetRole", name, get).await)?;
+        Ok(output.and_then(|output| output.role).map(observed))
+    }
+
+    async fn permissions_policy(&self, name: &RoleName) -> Result<Option<String>, IamError> {
+        let get = self
+            .client
+            .get_role_policy()
+            .role_name(name.as_str())
+            .policy_name(PERMISSIONS_POLICY_NAME)
+            .send();
+        let output = found(call("GetRolePolicy", name, get).await)?;
+        Ok(output.map(|output| decoded(&output.policy_document)))
+    }
+
+    async fn inline_policies(&self, name: &RoleName) -> Result<BTreeSet<String>, IamError> {
+        let mut pages =
+            self.client.list_role_policies().role_name(name.as_str()).into_paginator().send();
+        let mut names = BTreeSet::new();
+        while let Some(page) = pages.next().await {
+            names.extend(call("ListRolePolicies", name, async { page }).await?.policy_names);
+        }
+        Ok(names)
+    }
+
+    async fn attached_policies(&self, name: &RoleName) -> Result<BTreeSet<String>, IamError> {
+        let mut pages = self
+            .client
+            .list_attached_role_policies()
+            .role_name(name.as_str())
+            .into_paginator()
+            .send();
+        let mut arns = BTreeSet::new();
+        while let Some(page) = pages.next().await {
+            let page = call("ListAttachedRolePolicies", name, async { page }).await?;
+            arns.extend(page.attached_policies.into_iter().flatten().filter_map(|p| p.policy_arn));
+        }
+        Ok(arns)
+    }
+
+    /// Creates the role.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`] when a role of this name exists; others when IAM refuses or fails.
+    pub async fn create(&self, name: &RoleName, new: &NewRole) -> Result<RoleIdentity, IamError> {
+        let tags = new.tags.iter().map(tag).collect::<Result<Vec<_>, _>>();
+        let create = self
+            .client
+            .create_role()
+            .role_name(name.as_str())
+            .path(&new.path)
+            .assume_role_policy_document(new.trust_policy.to_value().to_string())
+            .set_description((!new.description.is_empty()).then(|| new.description.clone()))
+            .max_session_duration(new.max_session_duration_seconds)
+            .set_permissions_boundary(new.permissions_boundary.as_ref().map(ToString::to_string))
+            .set_tags(Some(tags?))
+            .send();
+        let role = call("CreateRole", name, create).await?.role;
+        Ok(role.map_or_else(
+            || RoleIdentity { arn: String::new(), role_id: String::new() },
+            |role| RoleIdentity { arn: role.arn, role_id: role.role_id },
+        ))
+    }
+
+    /// Makes one write of a plan on the role of this name. Removing what is gone already is success.
+    ///
+    /// # Errors
+    /// When IAM refuses or fails.
+    pub async fn apply(&self, name: &RoleName, write: &Write) -> Result<(), IamError> {
+        let iam = &self.client;
+        let role = name.as_str();
+        match write {
+            Write::CreateRole(new) => self.create(name, new).await.map(drop),
+            Write::TagRole(tags) => {
+                let tags = tags.iter().map(tag).collect::<Result<Vec<_>, _>>()?;
+                let tag = iam.tag_role().role_name(role).set_tags(Some(tags)).send();
+                call("TagRole", name, tag).map_ok(drop).await
+            }
+            Write::UntagRole(keys) => {
+                let keys = keys.iter().cloned().collect();
+                let untag = iam.untag_role().role_name(role).set_tag_keys(Some(keys)).send();
+                call("UntagRole", name, untag).map_ok(drop).await
+            }
+            Write::PutRolePermissionsBoundary(arn) => {
+                let put = iam
+                    .put_role_permissions_boundary()
+                    .role_name(role)
+                    .permissions_boundary(arn.to_string())
+                    .send();
+                call("PutRolePermissionsBoundary", name, put).map_ok(drop).await
+            }
+            Write::DeleteRolePermissionsBoundary => {
+                let delete = iam.delete_role_permissions_boundary().role_name(role).send();
+                gone(call("DeleteRolePermissionsBoundary", name, delete).map_ok(drop).await)
+            }
+            Write::UpdateAssumeRolePolicy(document) => {
+                let update = iam
+                    .update_assume_role_policy()
+                    .role_name(role)
+                    .policy_document(document.to_value().to_string())
+                    .send();
+                call("UpdateAssumeRolePolicy", name, update).map_ok(drop).await
+            }
+            Write::PutRolePolicy(document) => {
+                let put = iam
+                    .put_role_policy()
+                    .role_name(role)
+                    .policy_name(PERMISSIONS_POLICY_NAME)
+                    .policy_document(document.to_value().to_string())
+                    .send();
+                call("PutRolePolicy", name, put).map_ok(drop).await
+            }
+            Write::DeleteRolePolicy(policy) => {
+                let delete = iam.delete_role_policy().role_name(role).policy_name(policy).send();
+                gone(call("DeleteRolePolicy", name, delete).map_ok(drop).await)
+            }
+            Write::DetachRolePolicy(arn) => {
+                let detach = iam.detach_role_policy().role_name(role).policy_arn(arn).send();
+                gone(call("DetachRolePolicy", name, detach).map_ok(drop).await)
+            }
+            Write::UpdateRole { description, max_session_duration_seconds } => {
+                let update = iam
+                    .update_role()
+                    .role_name(role)
+                    .description(description)
+                    .max_session_duration(*max_session_duration_seconds)
+                    .send();
+                call("UpdateRole", name, update).map_ok(drop).await
+            }
+            Write::DeleteRole => gone(
+                call("DeleteRole", name, iam.delete_role().role_name(role).send())
+                    .map_ok(drop)
+                    .await,
+            ),
+        }
+    }
+}
+
+async fn call<T, E>(
+    action: &'static str,
+    name: &RoleName,
+    answer: impl Future<Output = Result<T, SdkError<E>>>,
+) -> Result<T, IamError>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    answer.await.map_err(|error| IamError::new(action, name, &error))
+}
+
+fn found<T>(answer: Result<T, IamError>) -> Result<Option<T>, IamError> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn gone(answer: Result<(), IamError>) -> Result<(), IamError> {
+    found(answer).map(Option::unwrap_or_default)
+}
+
+fn observed(role: Role) -> ObservedRole {
+    ObservedRole {
+        arn: role.arn,
+        role_id: role.role_id,
+        path: role.path,
+        description: role.description.unwrap_or_default(),
+        // An absent duration is the default one (IAM API reference, data type Role).
+        max_session_duration_seconds: role.max_session_duration.unwrap_or(3600),
+        permissions_boundary: role.permissions_boundary.and_then(|b| b.permissions_boundary_arn),
+        tags: role.tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect(),
+        trust_policy: decoded(&role.assume_role_policy_document.unwrap_or_default()),
+        ..ObservedRole::default()
+    }
+}
+
+/// A document that does not decode is kept as it came: the plan then finds it unreadable and different.
+fn decoded(document: &str) -> String {
+    percent_decode(document).map_or_else(|_| document.to_owned(), Into::into)
+}
+
+fn tag((key, value): (&String, &String)) -> Result<Tag, IamError> {
+    Tag::builder()
+        .key(key)
+        .value(value)
+        .build()
+        .map_err(|error| IamError::internal("TagRole", &error))
+}
