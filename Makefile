@@ -1,0 +1,29 @@
+# Two commands are all that a newcomer needs: `make demo` and `make test`. The rest is for those who change
+# the code.
+
+.PHONY: demo test lint generate check-tools
+
+# Integration tests wait far more than they compute.
+TEST_THREADS ?= 8
+
+demo: check-tools ## The main job before your eyes, on a local control plane and a local IAM.
+	@cargo build --quiet --workspace
+	@cargo run --quiet --package support --bin demo
+
+test: check-tools lint ## Everything that CI checks.
+	cargo test --workspace -- --test-threads $(TEST_THREADS)
+
+lint: check-tools ## Formatting and lints.
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+
+generate: check-tools ## Writes every file that comes from the code.
+	cargo run --quiet -- crd > crds/streamrole.dev_pinpointeventstreamroles.yaml.new
+	mv crds/streamrole.dev_pinpointeventstreamroles.yaml.new crds/streamrole.dev_pinpointeventstreamroles.yaml
+	cargo run --quiet -- rbac > deploy/rbac/clusterrole.yaml.new
+	mv deploy/rbac/clusterrole.yaml.new deploy/rbac/clusterrole.yaml
+
+check-tools:
+	@command -v cargo >/dev/null || { echo "Rust is missing: install it from https://rustup.rs"; exit 1; }
+	@command -v cc >/dev/null || { echo "A C compiler is missing: apt install build-essential, or xcode-select --install"; exit 1; }
+	@tests/support/assets/ensure >/dev/null

@@ -1,0 +1,24 @@
+//! The controller's own binary against a real kube-apiserver with RBAC on and a real IAM endpoint. It runs
+//! under a service account that is bound to the shipped `ClusterRole` and to nothing else. Each test has
+//! its own namespace, role names, controller and proxy, so all run side by side on one stack.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::redundant_closure_for_method_calls,
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, and tables are long"
+)]
+
+mod bad_input;
+mod calls;
+mod crash;
+mod deletion;
+mod foreign_roles;
+mod lifecycle;
+mod refusals;
+mod startup;
+mod world;

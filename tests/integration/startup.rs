@@ -1,0 +1,152 @@
+//! What a controller says when something is missing at its start.
+
+use std::process::{Command, Stdio};
+
+use support::{Controller, ControllerOptions, Stack, eventually};
+
+use crate::world::{World, binary, stack};
+
+async fn says(controller: &Controller, words: &[&str]) {
+    eventually(&format!("the controller to say {words:?}"), || async {
+        let log = controller.log();
+        if log.lines().any(|line| words.iter().all(|word| line.contains(word))) {
+            Ok(())
+        } else {
+            Err(log)
+        }
+    })
+    .await;
+}
+
+fn options(iam_url: &str) -> ControllerOptions {
+    ControllerOptions {
+        binary: binary(),
+        iam_url: iam_url.into(),
+        namespaces: Vec::new(),
+        resync: "10m".into(),
+    }
+}
+
+#[tokio::test]
+async fn an_unreachable_cluster_is_said_and_waited_for() {
+    let stack = stack().await;
+    let kubeconfig = stack.scratch("unreachable.kubeconfig");
+    std::fs::write(
+        &kubeconfig,
+        r#"{"apiVersion":"v1","kind":"Config","current-context":"x",
+            "clusters":[{"name":"x","cluster":{"server":"http://127.0.0.1:9"}}],
+            "users":[{"name":"x","user":{}}],
+            "contexts":[{"name":"x","context":{"cluster":"x","user":"x"}}]}"#,
+    )
+    .unwrap();
+    let controller =
+        Controller::start_with_kubeconfig(stack, &options(stack.iam_url()), &kubeconfig).unwrap();
+    says(
+        &controller,
+        &["cannot reach the Kubernetes API server at http://127.0.0.1:9", "KUBECONFIG"],
+    )
+    .await;
+    assert!(controller.process().is_running(), "waiting can help, so it waits");
+    assert_eq!(controller.stop().unwrap(), 0, "SIGTERM ends the waiting");
+}
+
+#[tokio::test]
+async fn a_missing_crd_is_said_and_waited_for_and_then_all_is_well() {
+    let bare = Stack::start().await.unwrap();
+    let options = options(bare.iam_url());
+    let controller =
+        Controller::start_with_kubeconfig(&bare, &options, &bare.admin_kubeconfig()).unwrap();
+    says(
+        &controller,
+        &["does not know the resource PinpointEventStreamRole", "streamrole crd | kubectl apply"],
+    )
+    .await;
+    let crd = include_str!("../../crds/streamrole.dev_pinpointeventstreamroles.yaml");
+    bare.install(crd, include_str!("../../deploy/rbac/clusterrole.yaml")).await.unwrap();
+    says(&controller, &["watching; ready"]).await;
+}
+
+#[tokio::test]
+async fn missing_rights_are_said_with_what_to_apply() {
+    let world = World::without_controller("rights").await;
+    let stack = stack().await;
+    let service_account = serde_json::json!({"metadata": {"name": "nobody"}});
+    let accounts: kube::Api<k8s_openapi::api::core::v1::ServiceAccount> =
+        kube::Api::namespaced(world.client.clone(), "rights");
+    accounts
+        .create(
+            &kube::api::PostParams::default(),
+            &serde_json::from_value(service_account).unwrap(),
+        )
+        .await
+        .unwrap();
+    let kubeconfig = stack.service_account_kubeconfig("rights", "nobody").await.unwrap();
+    let controller =
+        Controller::start_with_kubeconfig(stack, &options(stack.iam_url()), &kubeconfig).unwrap();
+    says(&controller, &["does not allow", "pinpointeventstreamroles", "deploy/rbac"]).await;
+}
+
+#[test]
+fn what_waiting_cannot_help_ends_it_with_one_sentence() {
+    let run = |environment: &[(&str, &str)]| {
+        let output = Command::new(binary())
+            .args(["run", "--listen", "127.0.0.1:0"])
+            .env_clear()
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = run(&[("HOME", "/nonexistent")]);
+    assert!(
+        said.contains("no Kubernetes cluster is configured") && said.contains("KUBECONFIG"),
+        "{said}"
+    );
+    let said = run(&[("HOME", "/nonexistent"), ("KUBECONFIG", "/nonexistent/config")]);
+    assert!(said.contains("no Kubernetes cluster is configured"), "{said}");
+}
+
+#[tokio::test]
+async fn missing_aws_settings_are_said_with_their_remedy() {
+    let stack = stack().await;
+    let kubeconfig = stack.controller_kubeconfig();
+    let without = |missing: &'static [&'static str]| {
+        let stack_url = stack.iam_url().to_owned();
+        let kubeconfig = kubeconfig.clone();
+        async move {
+            Controller::start_without(stack, &options(&stack_url), &kubeconfig, missing).unwrap()
+        }
+    };
+    let controller = without(&["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]).await;
+    says(&controller, &["no AWS credentials were found", "AWS_ACCESS_KEY_ID"]).await;
+    assert!(controller.process().is_running(), "waiting can help, so it waits");
+
+    let controller = without(&["AWS_REGION", "AWS_DEFAULT_REGION"]).await;
+    says(&controller, &["no AWS region is configured", "AWS_REGION"]).await;
+    assert_ne!(controller.wait().unwrap(), 0, "waiting cannot help");
+}
+
+#[tokio::test]
+async fn health_and_metrics_tell_how_it_is_doing() {
+    let world = World::new("health").await;
+    world.apply("events", &world.kinesis_spec("events")).await;
+    world.ready("events").await;
+    let url = world.controller.as_ref().unwrap().listen_url().await;
+    let get = |path: &str| {
+        let url = format!("{url}{path}");
+        async move { support::http_get(&url).await.unwrap() }
+    };
+    assert_eq!(get("/healthz").await.0, 200);
+    assert_eq!(get("/readyz").await.0, 200);
+    let (status, metrics) = get("/metrics").await;
+    assert_eq!(status, 200);
+    for line in [
+        r#"streamrole_reconcile_total{reason="Synced"}"#,
+        r#"streamrole_iam_requests_total{action="CreateRole",status="200"} 1"#,
+        "# EOF",
+    ] {
+        assert!(metrics.contains(line), "{line} in:\n{metrics}");
+    }
+}

@@ -1,0 +1,131 @@
+//! The controller's own binary, started as a user would start it: KUBECONFIG and AWS variables, no more.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::Error;
+use crate::process::{EndBy, Process};
+use crate::stack::{Stack, set_aws_environment};
+use crate::wait::eventually;
+
+static STARTED: AtomicU32 = AtomicU32::new(0);
+
+/// How a controller is started.
+#[derive(Clone, Debug)]
+pub struct ControllerOptions {
+    /// Path of the binary.
+    pub binary: PathBuf,
+    /// IAM endpoint that it talks to.
+    pub iam_url: String,
+    /// Namespaces that it watches; all when empty.
+    pub namespaces: Vec<String>,
+    /// Resync period, as on the command line.
+    pub resync: String,
+}
+
+/// A running controller.
+#[derive(Debug)]
+pub struct Controller {
+    process: Process,
+}
+
+impl Controller {
+    /// Starts the controller under its own service account.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(stack: &Stack, options: &ControllerOptions) -> Result<Self, Error> {
+        Self::start_with_kubeconfig(stack, options, &stack.controller_kubeconfig())
+    }
+
+    /// Starts the controller as the user of another kubeconfig.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_with_kubeconfig(
+        stack: &Stack,
+        options: &ControllerOptions,
+        kubeconfig: &Path,
+    ) -> Result<Self, Error> {
+        Self::start_without(stack, options, kubeconfig, &[])
+    }
+
+    /// As [`Controller::start_with_kubeconfig`], with these environment variables missing.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_without(
+        stack: &Stack,
+        options: &ControllerOptions,
+        kubeconfig: &Path,
+        missing: &[&str],
+    ) -> Result<Self, Error> {
+        let name = format!("controller-{}", STARTED.fetch_add(1, Ordering::Relaxed));
+        let dir = stack.process_dir(&name);
+        let log = stack.scratch(&format!("{name}.log"));
+        let process =
+            Process::start(&name, &dir, &log, EndBy::Terminate, &options.binary, |streamrole| {
+                streamrole.args(["run", "--listen", "127.0.0.1:0", "--resync", &options.resync]);
+                for namespace in &options.namespaces {
+                    streamrole.args(["--watch-namespace", namespace]);
+                }
+                streamrole.env("KUBECONFIG", kubeconfig);
+                set_aws_environment(streamrole, &options.iam_url);
+                for variable in missing {
+                    streamrole.env_remove(variable);
+                }
+            })?;
+        Ok(Self { process })
+    }
+
+    /// The process.
+    #[must_use]
+    pub const fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Base URL of health and metrics, once it has said it.
+    ///
+    /// # Panics
+    /// When it does not say it in time.
+    pub async fn listen_url(&self) -> String {
+        eventually("the controller to log its address", || async {
+            let log = self.log();
+            let url = log.split_whitespace().find(|word| word.starts_with("http://127.0.0.1:"));
+            url.map(str::to_owned).ok_or_else(|| self.process.last_words())
+        })
+        .await
+    }
+
+    /// Ends it at once, as the kernel would when memory runs out.
+    ///
+    /// # Errors
+    /// When its guard was killed too.
+    pub fn kill(self) -> Result<(), Error> {
+        self.process.signal("KILL");
+        self.process.wait().map(drop)
+    }
+
+    /// Waits until it ends by itself and gives its exit status.
+    ///
+    /// # Errors
+    /// When its guard was killed.
+    pub fn wait(self) -> Result<i32, Error> {
+        self.process.wait()
+    }
+
+    /// Asks it to stop and gives its exit status.
+    ///
+    /// # Errors
+    /// When its guard was killed.
+    pub fn stop(self) -> Result<i32, Error> {
+        self.process.signal("TERM");
+        self.process.wait()
+    }
+}

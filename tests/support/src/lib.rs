@@ -1,0 +1,23 @@
+//! The local stack that tests and the demo run against: a real etcd and kube-apiserver with RBAC, moto's
+//! server as IAM and STS, and a proxy in front of it that counts calls and injects faults on the wire.
+//! Everything listens on loopback, on ports picked free, and ends with the process that started it, also
+//! when that one is killed.
+
+mod assets;
+mod controller;
+mod credentials;
+mod get;
+mod process;
+mod proxy;
+mod stack;
+mod wait;
+
+pub use controller::{Controller, ControllerOptions};
+pub use get::http_get;
+pub use process::Process;
+pub use proxy::{Call, Fault, Proxy};
+pub use stack::{ACCOUNT_ID, Stack, iam_at};
+pub use wait::{eventually, eventually_within};
+
+/// What keeps the stack from starting. For people: tests and the demo only print it.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,224 @@
+//! A reverse proxy in front of IAM: it notes each call that crosses the wire and, where told to, answers
+//! for IAM or keeps the answer back.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::HeaderValue;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode, Uri};
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::Error;
+
+/// One call as it crossed the wire.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Call {
+    /// The IAM action, as in `CreateRole`.
+    pub action: String,
+    /// All parameters, decoded.
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl Call {
+    /// Whether the call changes something.
+    #[must_use]
+    pub fn is_write(&self) -> bool {
+        !(self.action.starts_with("Get") || self.action.starts_with("List"))
+    }
+
+    fn concerns(&self, action: &str, role: Option<&str>) -> bool {
+        let named = self.parameters.get("RoleName").map(String::as_str);
+        self.action == action && role.is_none_or(|role| Some(role) == named)
+    }
+}
+
+/// What happens to a call instead of its being passed on.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// IAM is never asked; the caller gets this error, in IAM's own form.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// IAM's code.
+        code: String,
+        /// IAM's message.
+        message: String,
+    },
+    /// IAM is never asked, and the caller never answered.
+    Hang,
+}
+
+#[derive(Debug)]
+struct Rule {
+    action: String,
+    role: Option<String>,
+    fault: Fault,
+}
+
+#[derive(Debug)]
+struct Shared {
+    upstream: String,
+    calls: watch::Sender<Vec<Call>>,
+    rules: Mutex<Vec<Rule>>,
+}
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    url: String,
+    shared: Arc<Shared>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Proxy {
+    /// Starts a proxy in front of the endpoint at `upstream`.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub async fn start(upstream: &str) -> Result<Self, Error> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let shared = Arc::new(Shared {
+            upstream: upstream.to_owned(),
+            calls: watch::Sender::default(),
+            rules: Mutex::default(),
+        });
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        Ok(Self { url, shared, accepting })
+    }
+
+    /// URL to give to a client of IAM.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// All calls so far, in the order in which they came.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.shared.calls.borrow().clone()
+    }
+
+    /// The actions of all calls so far.
+    #[must_use]
+    pub fn actions(&self) -> Vec<String> {
+        self.calls().into_iter().map(|call| call.action).collect()
+    }
+
+    /// Forgets the calls so far.
+    pub fn forget_calls(&self) {
+        self.shared.calls.send_modify(Vec::clear);
+    }
+
+    /// Returns when a call of this action has come.
+    pub async fn saw(&self, action: &str) {
+        let mut calls = self.shared.calls.subscribe();
+        // The sender lives as long as we do.
+        let _ = calls.wait_for(|calls| calls.iter().any(|call| call.action == action)).await;
+    }
+
+    /// From now on this happens to calls of `action`, for `role` or for all roles.
+    pub fn inject(&self, action: &str, role: Option<&str>, fault: Fault) {
+        self.shared.rules.lock().unwrap_or_else(PoisonError::into_inner).push(Rule {
+            action: action.into(),
+            role: role.map(Into::into),
+            fault,
+        });
+    }
+
+    /// From now on all calls are passed on.
+    pub fn heal(&self) {
+        self.shared.rules.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    while let Ok((stream, _)) = listener.accept().await {
+        let (shared, client) = (Arc::clone(&shared), client.clone());
+        tokio::spawn(async move {
+            let service = service_fn(|request| handle(request, &shared, &client));
+            // A client that goes away is none of our concern.
+            let connection = hyper::server::conn::http1::Builder::new();
+            let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn handle(
+    request: Request<Incoming>,
+    shared: &Shared,
+    client: &Client<HttpConnector, Full<Bytes>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let call = read_call(&body);
+    let fault = {
+        let rules = shared.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let rule = rules.iter().find(|rule| call.concerns(&rule.action, rule.role.as_deref()));
+        rule.map(|rule| rule.fault.clone())
+    };
+    shared.calls.send_modify(|calls| calls.push(call));
+    Ok(match fault {
+        Some(Fault::Answer { status, code, message }) => error_answer(status, &code, &message),
+        Some(Fault::Hang) => std::future::pending().await,
+        None => pass_on(head, body, shared, client)
+            .await
+            .unwrap_or_else(|error| error_answer(500, "ServiceFailure", &error.to_string())),
+    })
+}
+
+fn read_call(body: &[u8]) -> Call {
+    let text = String::from_utf8_lossy(body);
+    let parameters: BTreeMap<_, _> = text
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(key, value)| (form_decoded(key), form_decoded(value)))
+        .collect();
+    Call { action: parameters.get("Action").cloned().unwrap_or_default(), parameters }
+}
+
+fn form_decoded(text: &str) -> String {
+    let spaced = text.replace('+', " ");
+    percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+}
+
+async fn pass_on(
+    mut head: hyper::http::request::Parts,
+    body: Bytes,
+    shared: &Shared,
+    client: &Client<HttpConnector, Full<Bytes>>,
+) -> Result<Response<Full<Bytes>>, Error> {
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    head.uri = format!("{}{path}", shared.upstream).parse::<Uri>()?;
+    let answer = client.request(Request::from_parts(head, Full::new(body))).await?;
+    let (head, body) = answer.into_parts();
+    Ok(Response::from_parts(head, Full::new(body.collect().await?.to_bytes())))
+}
+
+/// The form of IAM's errors (AWS query protocol).
+fn error_answer(status: u16, code: &str, message: &str) -> Response<Full<Bytes>> {
+    let body = format!(
+        "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>00000000-0000-0000-0000-000000000000</RequestId></ErrorResponse>"
+    );
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    let request_id = HeaderValue::from_static("00000000-0000-0000-0000-000000000000");
+    answer.headers_mut().insert("x-amzn-requestid", request_id);
+    *answer.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    answer
+}

@@ -1,0 +1,354 @@
+//! etcd, kube-apiserver and moto, started together and ready together.
+
+use std::fmt::Debug;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use aws_sdk_iam::config::{BehaviorVersion, Credentials as AwsCredentials, Region};
+use futures::TryFutureExt as _;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, RoleRef, Subject};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::{conditions, wait::await_condition};
+use kube::{Client, Config};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Error;
+use crate::assets::Assets;
+use crate::credentials::{ADMIN_TOKEN, Credentials, kubeconfig};
+use crate::process::{EndBy, Process};
+use crate::wait::eventually;
+
+/// The account that moto answers for.
+pub const ACCOUNT_ID: &str = "123456789012";
+
+/// The namespace and name of the controller's service account.
+const CONTROLLER: (&str, &str) = ("streamrole-system", "streamrole");
+
+/// Below the stack's folder: one folder for each process, which goes with it.
+const RUN: &str = "run";
+/// Below the stack's folder: what the processes share. Goes with the last of them.
+const FILES: &str = "files";
+
+/// A running local stack.
+#[derive(Debug)]
+pub struct Stack {
+    assets: Assets,
+    dir: PathBuf,
+    kube_url: String,
+    iam_url: String,
+    credentials: Credentials,
+    // Dropped in this order: the API server goes before its store.
+    moto: Process,
+    apiserver: Process,
+    #[expect(dead_code, reason = "held so that it ends with the stack")]
+    etcd: Process,
+}
+
+impl Stack {
+    /// Starts etcd, kube-apiserver and moto and waits until they answer.
+    ///
+    /// # Errors
+    /// When a binary can neither be found nor built, or does not start.
+    pub async fn start() -> Result<Self, Error> {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let assets = Assets::ensure()?;
+        let dir = tempfile::Builder::new().prefix("streamrole-").tempdir()?.keep();
+        let files = dir.join(FILES);
+        std::fs::create_dir_all(&files)?;
+        let credentials = Credentials::create(&files)?;
+        let [etcd_port, peer_port, kube_port, iam_port] = free_ports()?;
+
+        let etcd = start_etcd(&assets, &dir, etcd_port, peer_port)?;
+        let apiserver = start_apiserver(&assets, &dir, &credentials, etcd_port, kube_port)?;
+        let moto = start_moto(&assets, &dir, iam_port)?;
+        let stack = Self {
+            assets,
+            dir,
+            kube_url: format!("https://127.0.0.1:{kube_port}"),
+            iam_url: format!("http://127.0.0.1:{iam_port}"),
+            credentials,
+            moto,
+            apiserver,
+            etcd,
+        };
+        stack.write_kubeconfig("admin", ADMIN_TOKEN)?;
+        stack.wait_until_ready().await?;
+        Ok(stack)
+    }
+
+    async fn wait_until_ready(&self) -> Result<(), Error> {
+        let client = self.admin().await?;
+        eventually("kube-apiserver to be ready", || async {
+            // Readiness does not include kube-system, and the controller needs its uid.
+            let namespaces: Api<Namespace> = Api::all(client.clone());
+            let ready = client.request_text(http_get("/readyz")?);
+            let answer = ready.and_then(|_| namespaces.get("kube-system")).await;
+            answer.map(|_| Ok(())).or_else(|error| gave_up(&self.apiserver, &error))
+        })
+        .await?;
+        let iam = iam_at(&self.iam_url);
+        eventually("moto to answer", || async {
+            let answer = iam.list_roles().send().await;
+            answer.map(|_| Ok(())).or_else(|error| gave_up(&self.moto, &error))
+        })
+        .await
+    }
+
+    /// URL of the IAM endpoint.
+    #[must_use]
+    pub fn iam_url(&self) -> &str {
+        &self.iam_url
+    }
+
+    /// A client with all rights. Clients belong to the runtime that they were made in: make one in each
+    /// test.
+    ///
+    /// # Errors
+    /// When the kubeconfig cannot be used.
+    pub async fn admin(&self) -> Result<Client, Error> {
+        client_of(&self.kubeconfig_path("admin")).await
+    }
+
+    /// Path of a kubeconfig with all rights.
+    #[must_use]
+    pub fn admin_kubeconfig(&self) -> PathBuf {
+        self.kubeconfig_path("admin")
+    }
+
+    /// `kubectl` with all rights.
+    #[must_use]
+    pub fn kubectl(&self) -> Command {
+        let mut command = Command::new(self.assets.kubernetes("kubectl"));
+        command.env("KUBECONFIG", self.admin_kubeconfig());
+        command
+    }
+
+    /// The AWS CLI, talking to this stack's IAM.
+    #[must_use]
+    pub fn aws(&self) -> Command {
+        let mut command = Command::new(self.assets.python("aws"));
+        set_aws_environment(&mut command, &self.iam_url);
+        command.env("AWS_PAGER", "").env("AWS_DEFAULT_OUTPUT", "json");
+        command
+    }
+
+    /// Path of a file of this stack that goes with it.
+    #[must_use]
+    pub fn scratch(&self, name: &str) -> PathBuf {
+        self.dir.join(FILES).join(name)
+    }
+
+    /// Folder of the process of this name.
+    pub(crate) fn process_dir(&self, name: &str) -> PathBuf {
+        self.dir.join(RUN).join(name)
+    }
+
+    /// Installs the CRD and the controller's `ClusterRole`, and binds that role, and nothing else, to the
+    /// controller's service account.
+    ///
+    /// # Errors
+    /// When the API server refuses any of it.
+    pub async fn install(&self, crd: &str, cluster_role: &str) -> Result<(), Error> {
+        let client = self.admin().await?;
+        let crd: CustomResourceDefinition = serde_saphyr::from_str(crd)?;
+        let cluster_role: ClusterRole = serde_saphyr::from_str(cluster_role)?;
+        let crd_name = crd.metadata.name.clone().unwrap_or_default();
+        let role_name = cluster_role.metadata.name.clone().unwrap_or_default();
+        let (namespace, account) = CONTROLLER;
+        let named = |name: &str| ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() };
+
+        apply(Api::all(client.clone()), &crd).await?;
+        apply(Api::all(client.clone()), &cluster_role).await?;
+        let new_namespace = Namespace { metadata: named(namespace), ..Namespace::default() };
+        apply(Api::all(client.clone()), &new_namespace).await?;
+        let new_account = ServiceAccount { metadata: named(account), ..ServiceAccount::default() };
+        apply(Api::namespaced(client.clone(), namespace), &new_account).await?;
+        let binding = ClusterRoleBinding {
+            metadata: named(account),
+            role_ref: RoleRef {
+                api_group: "rbac.authorization.k8s.io".into(),
+                kind: "ClusterRole".into(),
+                name: role_name,
+            },
+            subjects: Some(vec![Subject {
+                kind: "ServiceAccount".into(),
+                name: account.into(),
+                namespace: Some(namespace.into()),
+                ..Subject::default()
+            }]),
+        };
+        apply(Api::all(client.clone()), &binding).await?;
+        let crds: Api<CustomResourceDefinition> = Api::all(client);
+        await_condition(crds, &crd_name, conditions::is_crd_established()).await?;
+        self.service_account_kubeconfig(namespace, account).await.map(drop)
+    }
+
+    /// Writes a kubeconfig with the rights of this service account and gives its path.
+    ///
+    /// # Errors
+    /// When there is no such account.
+    pub async fn service_account_kubeconfig(
+        &self,
+        namespace: &str,
+        account: &str,
+    ) -> Result<PathBuf, Error> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.admin().await?, namespace);
+        let request = TokenRequest {
+            spec: TokenRequestSpec {
+                expiration_seconds: Some(86_400),
+                ..TokenRequestSpec::default()
+            },
+            ..TokenRequest::default()
+        };
+        let params = PostParams::default();
+        let answer = accounts.create_token_request(account, &params, &request).await?;
+        let token = answer.status.ok_or("the token request was answered without a token")?.token;
+        let user = format!("{namespace}.{account}");
+        self.write_kubeconfig(&user, &token)?;
+        Ok(self.kubeconfig_path(&user))
+    }
+
+    /// Path of a kubeconfig with the rights of the controller's service account; there after
+    /// [`Stack::install`].
+    #[must_use]
+    pub fn controller_kubeconfig(&self) -> PathBuf {
+        let (namespace, account) = CONTROLLER;
+        self.kubeconfig_path(&format!("{namespace}.{account}"))
+    }
+
+    fn write_kubeconfig(&self, user: &str, token: &str) -> Result<(), Error> {
+        let config = kubeconfig(&self.kube_url, &self.credentials.authority, token);
+        std::fs::write(self.kubeconfig_path(user), config)?;
+        Ok(())
+    }
+
+    fn kubeconfig_path(&self, user: &str) -> PathBuf {
+        self.scratch(&format!("{user}.kubeconfig"))
+    }
+}
+
+/// Waiting goes on while the process lives; when it has died, that is the answer.
+fn gave_up(process: &Process, error: &dyn Debug) -> Result<Result<(), Error>, String> {
+    if process.is_running() {
+        Err(format!("{error:?}"))
+    } else {
+        Ok(Err(process.last_words().into()))
+    }
+}
+
+/// A client for the IAM endpoint at `url`.
+#[must_use]
+pub fn iam_at(url: &str) -> aws_sdk_iam::Client {
+    let config = aws_sdk_iam::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(url)
+        .credentials_provider(AwsCredentials::new("local", "local", None, None, "local stack"))
+        .build();
+    aws_sdk_iam::Client::from_conf(config)
+}
+
+/// The AWS variables of a process that is to talk to the IAM endpoint at `url`, and to none else.
+pub(crate) fn set_aws_environment(command: &mut Command, url: &str) {
+    command
+        .env_remove("AWS_PROFILE")
+        .env("AWS_ENDPOINT_URL", url)
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "local")
+        .env("AWS_SECRET_ACCESS_KEY", "local")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .env("NO_PROXY", "127.0.0.1");
+}
+
+fn start_etcd(assets: &Assets, dir: &Path, port: u16, peer_port: u16) -> Result<Process, Error> {
+    let own = dir.join(RUN).join("etcd");
+    let client_url = format!("http://127.0.0.1:{port}");
+    let peer_url = format!("http://127.0.0.1:{peer_port}");
+    let log = dir.join(FILES).join("etcd.log");
+    Process::start("etcd", &own, &log, EndBy::Kill, &assets.kubernetes("etcd"), |etcd| {
+        etcd.arg("--data-dir").arg(own.join("data"));
+        etcd.args(["--listen-client-urls", &client_url, "--advertise-client-urls", &client_url]);
+        etcd.args(["--listen-peer-urls", &peer_url, "--initial-advertise-peer-urls", &peer_url]);
+        etcd.args(["--initial-cluster", &format!("default={peer_url}")]);
+        // The data need not survive the machine.
+        etcd.args(["--unsafe-no-fsync", "--log-level", "warn"]);
+    })
+}
+
+fn start_apiserver(
+    assets: &Assets,
+    dir: &Path,
+    credentials: &Credentials,
+    etcd_port: u16,
+    port: u16,
+) -> Result<Process, Error> {
+    let own = dir.join(RUN).join("apiserver");
+    let log = dir.join(FILES).join("apiserver.log");
+    Process::start(
+        "kube-apiserver",
+        &own,
+        &log,
+        EndBy::Kill,
+        &assets.kubernetes("kube-apiserver"),
+        |api| {
+            api.arg(format!("--etcd-servers=http://127.0.0.1:{etcd_port}"));
+            api.arg(format!("--secure-port={port}")).arg("--bind-address=127.0.0.1");
+            let file = |flag: &str, path: &Path| format!("--{flag}={}", path.display());
+            api.arg(file("cert-dir", &own));
+            api.arg(file("tls-cert-file", &credentials.server_certificate));
+            api.arg(file("tls-private-key-file", &credentials.server_key));
+            api.arg("--service-account-issuer=https://kubernetes.default.svc");
+            api.arg(file("service-account-key-file", &credentials.service_account_public_key));
+            api.arg(file("service-account-signing-key-file", &credentials.service_account_key));
+            api.arg(file("token-auth-file", &credentials.tokens));
+            api.arg("--authorization-mode=RBAC").arg("--disable-admission-plugins=ServiceAccount");
+        },
+    )
+}
+
+fn start_moto(assets: &Assets, dir: &Path, port: u16) -> Result<Process, Error> {
+    let own = dir.join(RUN).join("moto");
+    let log = dir.join(FILES).join("moto.log");
+    Process::start("moto", &own, &log, EndBy::Kill, &assets.python("moto_server"), |moto| {
+        moto.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+    })
+}
+
+fn free_ports<const N: usize>() -> Result<[u16; N], Error> {
+    // Held together until all are picked, so that they differ.
+    let listeners: Vec<_> =
+        (0..N).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
+    let ports: Vec<_> = listeners
+        .iter()
+        .map(|listener| listener.local_addr().map(|address| address.port()))
+        .collect::<Result<_, _>>()?;
+    ports.try_into().map_err(|_| "the system gave too few ports".into())
+}
+
+async fn client_of(kubeconfig: &Path) -> Result<Client, Error> {
+    let config = Kubeconfig::read_from(kubeconfig)?;
+    let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?;
+    Ok(Client::try_from(config)?)
+}
+
+async fn apply<K>(api: Api<K>, object: &K) -> Result<(), Error>
+where
+    K: kube::Resource + Clone + std::fmt::Debug + DeserializeOwned + Serialize,
+{
+    let name = object.meta().name.clone().unwrap_or_default();
+    api.patch(&name, &PatchParams::apply("local-stack").force(), &Patch::Apply(object)).await?;
+    Ok(())
+}
+
+fn http_get(path: &str) -> Result<http::Request<Vec<u8>>, String> {
+    http::Request::get(path).body(Vec::new()).map_err(|error| error.to_string())
+}
