@@ -54,12 +54,7 @@ pub(super) async fn converge(
     }
 
     let observed = context.iam.observe(&desired.name).await?;
-    let plan = role::plan(&desired, observed.as_ref())?;
-    note_observation(progress, observed.as_ref(), &plan);
-    if let Some(reason) = hands_off {
-        let differences = plan.differences().cloned().collect();
-        return Ok(Verdict::LeftAlone { reason, differences });
-    }
+    let plan = compare(&desired, observed.as_ref(), hands_off, progress)?;
     if !plan.changes.is_empty() {
         announce(resource, context, progress).await;
     }
@@ -68,16 +63,30 @@ pub(super) async fn converge(
     Ok(Verdict::Synced { extra_policies })
 }
 
-fn is_new(resource: &PinpointEventStreamRole) -> bool {
-    resource.status.as_ref().is_none_or(|status| status.observed_generation.is_none())
-}
-
-fn note_observation(progress: &mut Progress, observed: Option<&ObservedRole>, plan: &Plan) {
+/// What an observation asks for: a plan, or the verdict when nothing may be written. Pure.
+pub(super) fn compare(
+    desired: &DesiredRole,
+    observed: Option<&ObservedRole>,
+    hands_off: Option<Reason>,
+    progress: &mut Progress,
+) -> Result<Plan, Verdict> {
+    let plan = role::plan(desired, observed)?;
     progress.role =
         observed.map(|role| RoleIdentity { arn: role.arn.clone(), role_id: role.role_id.clone() });
     progress.role_absent = observed.is_none();
     progress.trust_policy_synced = Some(plan.trust_policy_synced());
     progress.permissions_policy_synced = Some(plan.permissions_policy_synced());
+    match hands_off {
+        Some(reason) => {
+            let differences = plan.differences().cloned().collect();
+            Err(Verdict::LeftAlone { reason, differences })
+        }
+        None => Ok(plan),
+    }
+}
+
+fn is_new(resource: &PinpointEventStreamRole) -> bool {
+    resource.status.as_ref().is_none_or(|status| status.observed_generation.is_none())
 }
 
 /// Says in the status that an edit is being worked on, so that nobody takes the Ready of the last

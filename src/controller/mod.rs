@@ -8,12 +8,15 @@ mod publish;
 mod rbac;
 mod reconcile;
 mod requeue;
+mod resync;
+mod settled;
 mod status;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::Stream;
+use futures::channel::mpsc;
 use futures::future::try_join_all;
 use futures::stream::{FuturesUnordered, StreamExt as _, TryStreamExt as _};
 use kube::core::DeserializeGuard;
@@ -28,6 +31,8 @@ use tracing::{debug, info, warn};
 use crate::api::PinpointEventStreamRole;
 use crate::iam::Iam;
 use crate::telemetry::{Health, Metrics};
+
+use resync::Watched;
 
 pub use preflight::{ClusterId, ClusterNotReady, wait_for_cluster};
 pub use rbac::cluster_role;
@@ -61,6 +66,7 @@ struct Context {
     recorder: Recorder,
     metrics: Arc<Metrics>,
     requeue: requeue::Requeue,
+    suspects: resync::Suspects,
     workers: Semaphore,
 }
 
@@ -81,6 +87,7 @@ pub async fn run(
         cluster,
         metrics,
         requeue: requeue::Requeue::new(options.resync),
+        suspects: resync::Suspects::default(),
         workers: Semaphore::new(options.concurrency.into()),
     });
     let apis = if options.namespaces.is_empty() {
@@ -90,29 +97,47 @@ pub async fn run(
         options.namespaces.iter().map(in_namespace).collect()
     };
 
-    let mut listed = Vec::new();
+    let (mut listed, mut watched) = (Vec::new(), Vec::new());
     let controllers: FuturesUnordered<_> = apis
         .into_iter()
         .map(|api| {
             let (tell_listed, heard) = oneshot::channel();
+            let (reconcile, asked) = mpsc::unbounded();
+            let (resources, writer) = reflector::store();
             listed.push(heard);
-            controller(api, &options, Arc::clone(&context), tell_listed, stopped(stop.clone()))
+            watched.push(Watched { resources: resources.clone(), reconcile });
+            let triggers = triggers(api, writer, tell_listed);
+            Controller::for_stream(triggers, resources)
+                .with_config(controller::Config::default().concurrency(options.concurrency))
+                .reconcile_on(asked)
+                .graceful_shutdown_on(stopped(stop.clone()))
+                .run(reconcile::reconcile, reconcile::after_error, Arc::clone(&context))
+                .for_each(|result| {
+                    log_result(result);
+                    futures::future::ready(())
+                })
         })
         .collect();
-    tokio::spawn(async move {
+    let resyncing = tokio::spawn(async move {
         if try_join_all(listed).await.is_ok() {
             health.set_ready();
             info!("watching; ready");
+            resync::resync(watched, context, options.resync).await;
         }
     });
 
-    let drained = controllers.collect::<()>();
+    let mut stopping = stop.clone();
+    let no_more_resyncs = async {
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+        resyncing.abort();
+    };
+    let drained = futures::future::join(controllers.collect::<()>(), no_more_resyncs);
     let overdue = async {
         let _ = stop.wait_for(|stopping| *stopping).await;
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        () = drained => info!("stopped"),
+        ((), ()) = drained => info!("stopped"),
         () = overdue => warn!("stopped with work unfinished after {DRAIN:?}; the next start takes it up"),
     }
 }
@@ -122,16 +147,14 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stopping| *stopping).await;
 }
 
-fn controller(
+/// The changes that call for a reconcile; tells once when all resources have been listed.
+fn triggers(
     api: Api<Guarded>,
-    options: &Options,
-    context: Arc<Context>,
+    writer: reflector::store::Writer<Guarded>,
     tell_listed: oneshot::Sender<()>,
-    stop: impl Future<Output = ()> + Send + Sync + 'static,
-) -> impl Future<Output = ()> {
-    let (store, writer) = reflector::store();
+) -> impl Stream<Item = watcher::Result<Guarded>> {
     let mut tell_listed = Some(tell_listed);
-    let resources = watcher(api, watcher::Config::default())
+    watcher(api, watcher::Config::default())
         .default_backoff()
         .modify(|resource| resource.managed_fields_mut().clear())
         .reflect(writer)
@@ -147,15 +170,7 @@ fn controller(
         .predicate_filter(
             |resource: &Guarded| Some(reconcile::trigger(resource)),
             PredicateConfig::default(),
-        );
-    Controller::for_stream(resources, store)
-        .with_config(controller::Config::default().concurrency(options.concurrency))
-        .graceful_shutdown_on(stop)
-        .run(reconcile::reconcile, reconcile::after_error, context)
-        .for_each(|result| {
-            log_result(result);
-            futures::future::ready(())
-        })
+        )
 }
 
 type ControllerError = controller::Error<reconcile::Error, watcher::Error>;

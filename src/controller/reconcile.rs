@@ -13,13 +13,12 @@ use kube::{Api, Resource as _, ResourceExt as _};
 use thiserror::Error;
 
 use crate::api::{
-    DriftPolicy, FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole,
-    RECONCILE_REQUESTED_AT_ANNOTATION, Reason,
+    FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole, RECONCILE_REQUESTED_AT_ANNOTATION,
 };
 use crate::iam::Retry;
 
 use super::status::{Progress, Verdict};
-use super::{Context, Guarded, cleanup, converge, publish};
+use super::{Context, Guarded, cleanup, converge, publish, settled};
 
 /// Why a reconcile could not be finished. Failures of IAM are no such thing: they are outcomes, and the
 /// status tells of them.
@@ -30,7 +29,7 @@ pub(super) enum Error {
     Kube(#[from] kube::Error),
     /// The role of a deleted resource is still there; the status says why.
     #[error("the resource cannot be let go yet; its status says why")]
-    CleanupPending(Duration),
+    CleanupPending(Option<Duration>),
     /// The stored object does not fit the schema.
     #[error(
         "the stored object cannot be read ({0}); correct it with kubectl edit, or delete and apply it again"
@@ -63,12 +62,22 @@ pub(super) async fn reconcile(
     };
     let _running = context.metrics.reconcile_started();
     match &resource.0 {
-        Ok(resource) if is_paused(resource) => {
-            bring_about(resource.clone(), &context, Some(Reason::Paused)).await
+        Ok(resource) if !is_asked_for(resource, &context) => Ok(Action::await_change()),
+        Ok(resource) if settled::is_paused(resource) => {
+            bring_about(resource.clone(), &context).await
         }
         Ok(resource) => with_finalizer(resource, &context).await,
         Err(invalid) => Err(Error::Unreadable(invalid.error.clone())),
     }
+}
+
+/// A settled resource is left to the resync, which looks at all of them for the price of one, until that
+/// finds something suspicious, or something failed after the status was written.
+fn is_asked_for(resource: &PinpointEventStreamRole, context: &Context) -> bool {
+    let uid = resource.uid().unwrap_or_default();
+    context.suspects.take(&uid)
+        || context.requeue.is_failing(&uid)
+        || !settled::is_settled(resource)
 }
 
 /// After an error of Kubernetes the same object comes again, with growing pauses.
@@ -76,14 +85,15 @@ pub(super) async fn reconcile(
 pub(super) fn after_error(resource: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
     let uid = resource.uid().unwrap_or_default();
     match error {
-        Error::CleanupPending(pause) => Action::requeue(*pause),
+        Error::CleanupPending(pause) => pause.map_or_else(Action::await_change, Action::requeue),
         Error::Kube(_) => {
             context.metrics.reconcile_failed();
-            Action::requeue(context.requeue.failed(&uid, Retry::Soon))
+            let pause = context.requeue.failed(&uid, Retry::Soon);
+            pause.map_or_else(Action::await_change, Action::requeue)
         }
         Error::Unreadable(_) | Error::Incomplete(_) => {
             context.metrics.reconcile_failed();
-            Action::requeue(context.requeue.settled(&uid))
+            Action::await_change()
         }
     }
 }
@@ -97,11 +107,7 @@ async fn with_finalizer(
     let done = finalizer(&api, FINALIZER, Arc::new(resource.clone()), |event| async {
         match event {
             finalizer::Event::Apply(resource) => {
-                let hands_off = match resource.spec.drift_policy {
-                    DriftPolicy::Correct => None,
-                    DriftPolicy::Report => Some(Reason::DriftReported),
-                };
-                bring_about(Arc::unwrap_or_clone(resource), context, hands_off).await
+                bring_about(Arc::unwrap_or_clone(resource), context).await
             }
             finalizer::Event::Cleanup(resource) => let_go(&resource, context).await,
         }
@@ -126,14 +132,14 @@ async fn with_finalizer(
 async fn bring_about(
     mut resource: PinpointEventStreamRole,
     context: &Context,
-    hands_off: Option<Reason>,
 ) -> Result<Action, Error> {
     let mut progress = Progress::of(&resource);
+    let hands_off = settled::hands_off(&resource);
     let verdict = converge::converge(&mut resource, context, &mut progress, hands_off)
         .await
         .unwrap_or_else(identity);
     publish::publish(&resource, context, &progress, &verdict).await?;
-    Ok(Action::requeue(pause_after(&resource, context, &verdict)))
+    Ok(pause_after(&resource, context, &verdict).map_or_else(Action::await_change, Action::requeue))
 }
 
 async fn let_go(resource: &PinpointEventStreamRole, context: &Context) -> Result<Action, Error> {
@@ -151,18 +157,17 @@ async fn let_go(resource: &PinpointEventStreamRole, context: &Context) -> Result
     }
 }
 
+/// How long until the next try; `None` when the resync is early enough.
 fn pause_after(
     resource: &PinpointEventStreamRole,
     context: &Context,
     verdict: &Verdict,
-) -> Duration {
+) -> Option<Duration> {
     let uid = resource.uid().unwrap_or_default();
-    match verdict.retry() {
-        Some(retry) => context.requeue.failed(&uid, retry),
-        None => context.requeue.settled(&uid),
+    if let Some(retry) = verdict.retry() {
+        context.requeue.failed(&uid, retry)
+    } else {
+        context.requeue.forget(&uid);
+        None
     }
-}
-
-fn is_paused(resource: &PinpointEventStreamRole) -> bool {
-    resource.annotations().get(PAUSED_ANNOTATION).is_some_and(|value| value == "true")
 }

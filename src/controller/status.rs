@@ -208,7 +208,11 @@ fn failed(error: &IamError) -> Saying {
         }
         ErrorKind::AccessDenied => (
             Reason::AccessDenied,
-            format!("Allow the controller's credentials iam:{} on the role {}.", error.action, error.role),
+            format!(
+                "Allow the controller's credentials iam:{} on the role {}.",
+                error.action,
+                error.role.as_deref().unwrap_or("*")
+            ),
         ),
         ErrorKind::Credentials => (
             Reason::CredentialsUnavailable,

@@ -117,8 +117,8 @@ impl ErrorKind {
 pub struct IamError {
     /// The IAM action, as in `CreateRole`.
     pub action: &'static str,
-    /// The role it was for.
-    pub role: String,
+    /// The role it was for; `None` when it was for all.
+    pub role: Option<String>,
     /// What kind of failure it is.
     pub kind: ErrorKind,
     /// IAM's code, if it answered with one.
@@ -130,7 +130,7 @@ pub struct IamError {
 }
 
 impl IamError {
-    pub(super) fn new<E>(action: &'static str, role: &RoleName, error: &SdkError<E>) -> Self
+    pub(super) fn new<E>(action: &'static str, role: Option<&RoleName>, error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + StdError + 'static,
     {
@@ -152,7 +152,7 @@ impl IamError {
         };
         Self {
             action,
-            role: role.to_string(),
+            role: role.map(ToString::to_string),
             kind,
             code,
             message,
@@ -163,7 +163,7 @@ impl IamError {
     pub(super) fn internal(action: &'static str, error: &dyn StdError) -> Self {
         Self {
             action,
-            role: String::new(),
+            role: None,
             kind: ErrorKind::Internal,
             code: None,
             message: error.to_string(),
@@ -174,10 +174,14 @@ impl IamError {
 
 impl fmt::Display for IamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { action, role, message, .. } = self;
+        let Self { action, message, .. } = self;
+        let what = match &self.role {
+            Some(role) => format!("{action} for role {role}"),
+            None => (*action).to_owned(),
+        };
         match &self.code {
-            Some(code) => write!(f, "IAM answered {action} for role {role} with {code}: {message}"),
-            None => write!(f, "{action} for role {role} got no usable answer from IAM: {message}"),
+            Some(code) => write!(f, "IAM answered {what} with {code}: {message}"),
+            None => write!(f, "{what} got no usable answer from IAM: {message}"),
         }
     }
 }

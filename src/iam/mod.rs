@@ -5,6 +5,7 @@
 mod attempts;
 mod credentials;
 mod error;
+mod snapshot;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -24,6 +25,7 @@ use crate::role::{NewRole, ObservedRole, RoleName, Write};
 pub use attempts::{Attempt, OnAttempt};
 pub use credentials::{NoCredentials, wait_for_credentials};
 pub use error::{ErrorKind, IamError, Retry};
+pub use snapshot::{Page, RoleSettings};
 
 /// How long one attempt of a call may take. IAM answers in tens of milliseconds; a slower answer is a lost
 /// one.
@@ -246,7 +248,7 @@ async fn call<T, E>(
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    answer.await.map_err(|error| IamError::new(action, name, &error))
+    answer.await.map_err(|error| IamError::new(action, Some(name), &error))
 }
 
 fn found<T>(answer: Result<T, IamError>) -> Result<Option<T>, IamError> {

@@ -17,6 +17,11 @@ struct ReconcileLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ResyncLabels {
+    method: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct IamLabels {
     action: String,
     status: String,
@@ -31,6 +36,8 @@ pub struct Metrics {
     reconcile_time: Histogram,
     active_workers: Gauge,
     iam_requests: Family<IamLabels, Counter>,
+    resyncs: Family<ResyncLabels, Counter>,
+    snapshot_denied: Gauge,
 }
 
 impl Default for Metrics {
@@ -42,6 +49,8 @@ impl Default for Metrics {
         let reconcile_time = Histogram::new(exponential_buckets(0.001, 2.0, 17));
         let active_workers = Gauge::default();
         let iam_requests = Family::default();
+        let resyncs = Family::default();
+        let snapshot_denied = Gauge::default();
         registry.register(
             "reconcile",
             "Reconciles that reached an outcome, by the reason of the Ready condition",
@@ -64,6 +73,12 @@ impl Default for Metrics {
             "Requests sent to IAM, by action and HTTP status of the answer (none: no answer)",
             iam_requests.clone(),
         );
+        registry.register("resyncs", "Resyncs, by how the roles were looked at", resyncs.clone());
+        registry.register(
+            "snapshot_denied",
+            "1 while IAM denies the lists of the account that make a resync cheap",
+            snapshot_denied.clone(),
+        );
         Self {
             registry,
             reconciles,
@@ -71,6 +86,8 @@ impl Default for Metrics {
             reconcile_time,
             active_workers,
             iam_requests,
+            resyncs,
+            snapshot_denied,
         }
     }
 }
@@ -101,6 +118,12 @@ impl Metrics {
     pub fn iam_request(&self, action: String, status: Option<u16>) {
         let status = status.map_or_else(|| "none".into(), |status| status.to_string());
         self.iam_requests.get_or_create(&IamLabels { action, status }).inc();
+    }
+
+    /// All roles were compared by this method; `denied` when it is not the one of choice.
+    pub fn resynced(&self, method: &'static str, denied: bool) {
+        self.resyncs.get_or_create(&ResyncLabels { method }).inc();
+        self.snapshot_denied.set(denied.into());
     }
 
     /// The metrics in the `OpenMetrics` text format.

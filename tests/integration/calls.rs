@@ -1,5 +1,7 @@
 //! What the controller costs, counted on the wire.
 
+use support::Fault;
+
 use crate::world::{World, version};
 
 #[tokio::test]
@@ -25,12 +27,19 @@ async fn creating_a_role_takes_two_calls_and_deleting_it_five() {
 }
 
 #[tokio::test]
-async fn an_idle_resync_takes_four_calls_and_writes_nothing() {
+async fn an_idle_resync_takes_two_calls_whatever_the_number_of_roles_and_writes_nothing() {
     let world = World::resyncing("idle").await;
-    world.apply("events", &world.kinesis_spec("events")).await;
-    let settled = world.ready("events").await;
-    let resyncs = |actions: &[String]| actions.iter().filter(|action| *action == "GetRole").count();
+    let names = ["one", "two", "three"];
+    for name in names {
+        world.apply(name, &world.kinesis_spec(name)).await;
+    }
+    let mut settled = Vec::new();
+    for name in names {
+        settled.push(version(&world.ready(name).await));
+    }
     world.proxy.forget_calls();
+    let resyncs =
+        |actions: &[String]| actions.iter().filter(|action| *action == "ListRoles").count();
     support::eventually("three resyncs", || async {
         let seen = resyncs(&world.proxy.actions());
         if seen >= 4 { Ok(()) } else { Err(seen) }
@@ -38,12 +47,42 @@ async fn an_idle_resync_takes_four_calls_and_writes_nothing() {
     .await;
 
     let actions = world.proxy.actions();
-    let last = actions.iter().rposition(|action| action == "GetRole").unwrap();
-    let whole = &actions[..last];
-    assert_eq!(whole.len(), 4 * resyncs(whole), "calls of {} resyncs: {whole:?}", resyncs(whole));
-    assert!(world.proxy.calls().iter().all(|call| !call.is_write()), "{actions:?}");
-    let later = world.resources.get("events").await.unwrap();
-    assert_eq!(version(&later), version(&settled), "an unchanged resource gets no status write");
+    let whole = &actions[..actions.iter().rposition(|action| action == "ListRoles").unwrap()];
+    let others: Vec<_> = whole
+        .iter()
+        .filter(|action| {
+            !["ListRoles", "GetAccountAuthorizationDetails"].contains(&action.as_str())
+        })
+        .collect();
+    assert!(others.is_empty(), "{whole:?}");
+    for (name, version_before) in names.iter().zip(settled) {
+        let later = world.resources.get(name).await.unwrap();
+        assert_eq!(version(&later), version_before, "an unchanged resource gets no status write");
+    }
+}
+
+#[tokio::test]
+async fn without_the_right_to_list_the_account_a_resync_looks_at_each_role_and_says_so_once() {
+    let mut world = World::resyncing_later("no-snapshot").await;
+    let denied = Fault::Answer {
+        status: 403,
+        code: "AccessDenied".into(),
+        message: "not authorized to perform: iam:ListRoles".into(),
+    };
+    world.proxy.inject("ListRoles", None, denied);
+    world.start_controller().await;
+    let role = world.role("events");
+    world.apply("events", &world.kinesis_spec("events")).await;
+    world.ready("events").await;
+    world.tamper(&role).await;
+    assert!(world.event("events", "DriftRepaired").await.contains("kinesis:*"));
+    world.proxy.forget_calls();
+    support::eventually("another resync", || async {
+        let seen = world.proxy.actions().iter().filter(|action| *action == "ListRoles").count();
+        if seen >= 2 { Ok(()) } else { Err(seen) }
+    })
+    .await;
+    assert_eq!(world.log().matches("Roles are compared one by one").count(), 1, "{}", world.log());
 }
 
 #[tokio::test]
@@ -56,10 +95,10 @@ async fn a_restart_with_nothing_to_do_writes_nothing() {
 
     world.proxy.forget_calls();
     world.start_controller().await;
-    world.proxy.saw("ListAttachedRolePolicies").await;
+    world.proxy.saw("GetAccountAuthorizationDetails").await;
     assert_eq!(world.controller.take().unwrap().stop().unwrap(), 0);
     assert!(world.proxy.calls().iter().all(|call| !call.is_write()), "{:?}", world.proxy.actions());
-    assert!(world.proxy.calls().len() <= 4, "{:?}", world.proxy.actions());
+    assert!(world.proxy.calls().len() <= 2, "{:?}", world.proxy.actions());
     let later = world.resources.get("events").await.unwrap();
     assert_eq!(version(&later), version(&settled), "nothing is written to Kubernetes either");
 }

@@ -78,10 +78,14 @@ impl World {
 
     /// A world whose controller looks again every second.
     pub(crate) async fn resyncing(test: &str) -> Self {
-        let mut world = Self::without_controller(test).await;
-        world.resync = "1s";
+        let mut world = Self::resyncing_later(test).await;
         world.start_controller().await;
         world
+    }
+
+    /// A world whose controller, once it is started, looks again every second.
+    pub(crate) async fn resyncing_later(test: &str) -> Self {
+        Self { resync: "1s", ..Self::without_controller(test).await }
     }
 
     pub(crate) async fn start_controller(&mut self) {
