@@ -17,6 +17,7 @@ mod bad_input;
 mod calls;
 mod crash;
 mod deletion;
+mod drift;
 mod foreign_roles;
 mod lifecycle;
 mod refusals;

@@ -52,6 +52,11 @@ pub enum Fault {
         /// IAM's message.
         message: String,
     },
+    /// IAM is never asked; the caller gets this body as a good answer.
+    Body {
+        /// The answer's XML.
+        body: String,
+    },
     /// IAM is never asked, and the caller never answered.
     Hang,
 }
@@ -175,6 +180,7 @@ async fn handle(
     shared.calls.send_modify(|calls| calls.push(call));
     Ok(match fault {
         Some(Fault::Answer { status, code, message }) => error_answer(status, &code, &message),
+        Some(Fault::Body { body }) => Response::new(Full::new(Bytes::from(body))),
         Some(Fault::Hang) => std::future::pending().await,
         None => pass_on(head, body, shared, client)
             .await
