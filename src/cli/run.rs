@@ -14,6 +14,10 @@ use crate::controller::{self, Options};
 use crate::iam::{self, Attempt, Iam};
 use crate::telemetry::{self, Health, LogFormat, Metrics};
 
+/// Threads that run the loop. It waits for the network, so two do; one for each core of a large node would
+/// only take memory.
+const WORKERS: usize = 2;
+
 /// Flags of `streamrole run`. The cluster is that of KUBECONFIG, or the one the process runs in; AWS
 /// credentials, region and endpoint are found as by every AWS SDK (AWS_REGION, AWS_PROFILE,
 /// AWS_ENDPOINT_URL and the others).
@@ -99,7 +103,11 @@ pub(super) fn run(args: Args) -> Result<(), Error> {
     });
     // An error means that one is installed already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(start(args))
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()?
+        .block_on(start(args))
 }
 
 async fn start(args: Args) -> Result<(), Error> {

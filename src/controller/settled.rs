@@ -90,3 +90,128 @@ fn verdict(
     let extra_policies = plan.extra_policies;
     Ok(plan.changes.is_empty().then_some(Verdict::Synced { extra_policies }))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const CLUSTER: &str = "c1";
+
+    fn resource(changes: &[(&str, Value)]) -> PinpointEventStreamRole {
+        let mut whole = json!({
+            "apiVersion": "streamrole.dev/v1alpha1",
+            "kind": "PinpointEventStreamRole",
+            "metadata": {
+                "name": "events", "namespace": "ns", "uid": "u1", "generation": 2,
+                "finalizers": [FINALIZER], "annotations": {},
+            },
+            "spec": {"destination": {"kinesisStreamArn": "arn:aws:kinesis:us-east-1:111122223333:stream/s"}},
+            "status": {
+                "observedGeneration": 2,
+                "conditions": [{
+                    "type": "Ready", "status": "True", "reason": "Synced", "message": "",
+                    "lastTransitionTime": "2026-11-23T00:00:00Z", "observedGeneration": 2,
+                }],
+            },
+        });
+        for (path, value) in changes {
+            let (parent, field) = path.rsplit_once('/').unwrap_or(("", path));
+            if let Some(parent) = whole.pointer_mut(parent).and_then(Value::as_object_mut) {
+                parent.insert((*field).to_owned(), value.clone());
+            }
+        }
+        serde_json::from_value(whole).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn a_resource_is_settled_when_its_status_is_the_last_word() {
+        let ready = "/status/conditions/0";
+        let reason = format!("{ready}/reason");
+        let paused = json!({PAUSED_ANNOTATION: "true"});
+        let requested = json!({RECONCILE_REQUESTED_AT_ANNOTATION: "1"});
+        let table = [
+            ("as it was left", vec![], true),
+            ("without a status", vec![("/status", Value::Null)], false),
+            ("without conditions", vec![("/status/conditions", json!([]))], false),
+            ("edited", vec![("/metadata/generation", json!(3))], false),
+            (
+                "being deleted",
+                vec![("/metadata/deletionTimestamp", json!("2026-11-23T00:00:00Z"))],
+                false,
+            ),
+            ("without its finalizer", vec![("/metadata/finalizers", json!([]))], false),
+            ("asked for", vec![("/metadata/annotations", requested.clone())], false),
+            (
+                "asked for and handled",
+                vec![
+                    ("/metadata/annotations", requested),
+                    ("/status/lastHandledReconcileAt", json!("1")),
+                ],
+                true,
+            ),
+            ("just paused", vec![("/metadata/annotations", paused.clone())], false),
+            (
+                "paused",
+                vec![("/metadata/annotations", paused), (reason.as_str(), json!("Paused"))],
+                true,
+            ),
+            ("no longer paused", vec![(reason.as_str(), json!("Paused"))], false),
+            ("stalled until a change", vec![(reason.as_str(), json!("RoleNotOwned"))], true),
+            ("denied, which is tried again", vec![(reason.as_str(), json!("AccessDenied"))], false),
+            ("throttled, which is tried again", vec![(reason.as_str(), json!("Throttled"))], false),
+        ];
+        for (case, changes, expected) in table {
+            assert_eq!(is_settled(&resource(&changes)), expected, "a resource {case}");
+        }
+    }
+
+    fn observed_as_declared(resource: &PinpointEventStreamRole) -> ObservedRole {
+        let desired = role::desired(resource, CLUSTER).unwrap_or_else(|error| panic!("{error}"));
+        ObservedRole {
+            arn: "arn:aws:iam::111122223333:role/ns-events".into(),
+            role_id: "AROA1".into(),
+            path: "/".into(),
+            max_session_duration_seconds: 3600,
+            tags: desired.all_tags(),
+            trust_policy: desired.trust_policy.to_string(),
+            permissions_policy: Some(desired.permissions_policy.to_string()),
+            ..ObservedRole::default()
+        }
+    }
+
+    fn settled_on(observed: &ObservedRole) -> PinpointEventStreamRole {
+        let mut resource = resource(&[]);
+        let mut progress = Progress::of(&resource);
+        let verdict = verdict(&resource, Some(observed), CLUSTER, &mut progress);
+        let (Ok(Some(verdict)) | Err(verdict)) = verdict else {
+            panic!("nothing is to be written")
+        };
+        let status = status_after(&resource, &progress, &verdict, Timestamp::UNIX_EPOCH);
+        resource.status = Some(status);
+        resource
+    }
+
+    #[test]
+    fn an_observation_is_news_when_it_asks_for_a_write_or_for_another_status() {
+        let observed = observed_as_declared(&resource(&[]));
+        let settled = settled_on(&observed);
+        let with = |change: fn(&mut ObservedRole)| {
+            let mut observed = observed.clone();
+            change(&mut observed);
+            is_news(&settled, Some(&observed), CLUSTER)
+        };
+        assert!(!with(|_| {}), "the same again");
+        assert!(with(|role| role.description = "changed".into()), "something to write");
+        assert!(with(|role| role.role_id = "AROA2".into()), "another role under the same name");
+        assert!(with(|role| role.tags.clear()), "no longer ours");
+        assert!(
+            with(|role| {
+                role.attached_policies.insert("arn:aws:iam::aws:policy/ReadOnlyAccess".into());
+            }),
+            "something to tell"
+        );
+        assert!(is_news(&settled, None, CLUSTER), "the role is gone");
+    }
+}

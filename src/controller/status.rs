@@ -160,7 +160,7 @@ fn synced(progress: &Progress, extra_policies: &[Difference]) -> Saying {
 
 fn left_alone(reason: Reason, progress: &Progress, differences: &[Difference]) -> Saying {
     let synced = [progress.trust_policy_synced, progress.permissions_policy_synced];
-    let ready = synced.iter().all(|synced| *synced == Some(true));
+    let ready = differences.is_empty() || synced.iter().all(|synced| *synced == Some(true));
     let because = match reason {
         Reason::Paused => "the resource is annotated as paused",
         _ => "spec.driftPolicy is Report",
@@ -378,4 +378,125 @@ fn drift(verdict: &Verdict) -> Vec<DriftedField> {
             live: difference.live.clone(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::role::Owner;
+
+    fn resource() -> PinpointEventStreamRole {
+        let stream = "arn:aws:kinesis:us-east-1:111122223333:stream/s";
+        let whole = json!({
+            "apiVersion": "streamrole.dev/v1alpha1",
+            "kind": "PinpointEventStreamRole",
+            "metadata": {"name": "events", "namespace": "ns", "uid": "u1", "generation": 2},
+            "spec": {"destination": {"kinesisStreamArn": stream}},
+        });
+        serde_json::from_value(whole).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn failure(kind: ErrorKind, request_id: &str) -> Verdict {
+        Verdict::Failed(IamError {
+            action: "CreateRole",
+            role: Some("ns-events".into()),
+            kind,
+            code: Some("Code".into()),
+            message: "IAM's own words".into(),
+            request_id: Some(request_id.into()),
+        })
+    }
+
+    fn conditions_of(verdict: &Verdict) -> Vec<(String, String, String)> {
+        let status =
+            status_after(&resource(), &Progress::default(), verdict, Timestamp::UNIX_EPOCH);
+        let said = |c: Condition| (c.type_, c.status, c.reason);
+        status.conditions.into_iter().map(said).collect()
+    }
+
+    #[test]
+    fn each_verdict_has_its_reason_and_is_either_over_or_tried_again_or_waits_for_somebody() {
+        let arn = || "arn:aws:iam::111122223333:role/ns-events".to_owned();
+        let another = Owner { cluster: "c1".into(), resource: "ns/other".into(), uid: "u2".into() };
+        let path = Refusal::PathDiffers { arn: arn(), live: "/x/".into(), desired: "/".into() };
+        let report = |reason| Verdict::LeftAlone { reason, differences: Vec::new() };
+        let table = [
+            (Verdict::Progressing, "False", "Progressing", Some("Reconciling")),
+            (Verdict::Synced { extra_policies: Vec::new() }, "True", "Synced", None),
+            (report(Reason::Paused), "True", "Paused", None),
+            (report(Reason::DriftReported), "True", "Synced", None),
+            (
+                Verdict::InvalidSpec(SpecError::DestinationCount),
+                "False",
+                "InvalidSpec",
+                Some("Stalled"),
+            ),
+            (
+                Verdict::Refused(Refusal::NotOwned { arn: arn() }),
+                "False",
+                "RoleNotOwned",
+                Some("Stalled"),
+            ),
+            (
+                Verdict::Refused(Refusal::OwnedByAnother { arn: arn(), owner: another }),
+                "False",
+                "RoleOwnedByAnother",
+                Some("Stalled"),
+            ),
+            (Verdict::Refused(path), "False", "ImmutableFieldDiffers", Some("Stalled")),
+            (failure(ErrorKind::NotFound, "1"), "False", "Progressing", Some("Reconciling")),
+            (failure(ErrorKind::AlreadyExists, "1"), "False", "Progressing", Some("Reconciling")),
+            (failure(ErrorKind::Conflict, "1"), "False", "Progressing", Some("Reconciling")),
+            (failure(ErrorKind::DeleteConflict, "1"), "False", "DeletionBlocked", Some("Stalled")),
+            (failure(ErrorKind::Refused, "1"), "False", "RefusedByIam", Some("Stalled")),
+            (failure(ErrorKind::LimitExceeded, "1"), "False", "LimitExceeded", Some("Stalled")),
+            (failure(ErrorKind::Throttled, "1"), "False", "Throttled", Some("Reconciling")),
+            (failure(ErrorKind::AccessDenied, "1"), "False", "AccessDenied", Some("Stalled")),
+            (
+                failure(ErrorKind::Credentials, "1"),
+                "False",
+                "CredentialsUnavailable",
+                Some("Stalled"),
+            ),
+            (failure(ErrorKind::Unavailable, "1"), "False", "IamUnavailable", Some("Reconciling")),
+            (
+                Verdict::DeletionBlocked(vec!["x".into()]),
+                "False",
+                "DeletionBlocked",
+                Some("Stalled"),
+            ),
+        ];
+        for (verdict, status, reason, beside) in table {
+            let said = conditions_of(&verdict);
+            let ready = ("Ready".to_owned(), status.to_owned(), reason.to_owned());
+            assert_eq!(said.first(), Some(&ready), "{verdict:?}");
+            let abnormal: Vec<_> = said.iter().skip(3).map(|(type_, ..)| type_.as_str()).collect();
+            assert_eq!(abnormal, Vec::from_iter(beside), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_failure_with_another_request_id_says_nothing_new() {
+        let mut resource = resource();
+        let progress = Progress::default();
+        let status = |resource: &_, id: &str| {
+            let verdict = failure(ErrorKind::AccessDenied, id);
+            status_after(resource, &progress, &verdict, Timestamp::UNIX_EPOCH)
+        };
+        let first = status(&resource, "1");
+        assert!(
+            first.conditions.iter().any(|c| c.message.ends_with("(request id 1)")),
+            "{first:?}"
+        );
+        resource.status = Some(first.clone());
+        assert_eq!(status(&resource, "2"), first);
+    }
+
+    #[test]
+    fn messages_are_sentences_that_keep_field_names_as_they_are() {
+        assert_eq!(sentence(&"the role is gone"), "The role is gone.");
+        assert_eq!(sentence(&"spec.tags: too many."), "spec.tags: too many.");
+    }
 }

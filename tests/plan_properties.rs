@@ -1,0 +1,279 @@
+//! Properties of the plan, on a model of a role to which its writes are applied.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::core::ObjectMeta;
+use proptest::collection::{btree_map, btree_set};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+use streamrole::api::{PinpointEventStreamRole, PinpointEventStreamRoleStatus};
+use streamrole::policy::PERMISSIONS_POLICY_NAME;
+use streamrole::role::{
+    DesiredRole, ObservedRole, Owner, Ownership, Plan, Refusal, Write, desired, plan,
+};
+
+const CLUSTER: &str = "c1";
+const BOUNDARIES: [&str; 2] = ["arn:aws:iam::aws:policy/A", "arn:aws:iam::111122223333:policy/x/B"];
+
+fn tag_sets() -> impl Strategy<Value = BTreeMap<String, String>> {
+    let key = select(vec!["team", "Team", "stage", "others"]).prop_map(str::to_owned);
+    btree_map(key, select(vec!["a", "b"]).prop_map(str::to_owned), 0..3)
+}
+
+fn specs() -> impl Strategy<Value = Value> {
+    (
+        select(vec!["s", "t"]),
+        option::of(select(vec!["us-east-1", "eu-west-1"])),
+        option::of(select(BOUNDARIES.to_vec())),
+        select(vec![3600, 7200]),
+        option::of(select(vec!["one", "two"])),
+        tag_sets(),
+        any::<bool>(),
+        select(vec!["Never", "Adopt"]),
+    )
+        .prop_map(|(stream, region, boundary, session, description, tags, exclusive, adoption)| {
+            let mut spec = json!({
+                "roleName": "role",
+                "path": "/",
+                "destination": {"kinesisStreamArn": format!("arn:aws:kinesis:us-east-1:111122223333:stream/{stream}")},
+                "maxSessionDurationSeconds": session,
+                "tags": tags,
+                "exclusivePolicies": exclusive,
+                "adoptionPolicy": adoption,
+            });
+            let optional = [
+                ("permissionsBoundaryArn", boundary.map(Value::from)),
+                ("description", description.map(Value::from)),
+                ("source", region.map(|r| json!({"accountId": "111122223333", "region": r}))),
+            ];
+            for (field, value) in optional {
+                if let (Some(spec), Some(value)) = (spec.as_object_mut(), value) {
+                    spec.insert(field.into(), value);
+                }
+            }
+            spec
+        })
+}
+
+fn declared(spec: &Value, former_tag_keys: &BTreeSet<String>) -> Option<DesiredRole> {
+    let resource = PinpointEventStreamRole {
+        metadata: ObjectMeta {
+            name: Some("events".into()),
+            namespace: Some("ns".into()),
+            uid: Some("u1".into()),
+            ..ObjectMeta::default()
+        },
+        spec: serde_json::from_value(spec.clone()).unwrap(),
+        status: Some(PinpointEventStreamRoleStatus {
+            tag_keys: former_tag_keys.iter().cloned().collect(),
+            ..PinpointEventStreamRoleStatus::default()
+        }),
+    };
+    // Tag keys that differ only by case are refused before any plan.
+    desired(&resource, CLUSTER).ok()
+}
+
+fn owners() -> impl Strategy<Value = Option<Owner>> {
+    let owner = |cluster: &str, resource: &str, uid: &str| {
+        Some(Owner { cluster: cluster.into(), resource: resource.into(), uid: uid.into() })
+    };
+    select(vec![
+        None,
+        owner(CLUSTER, "ns/events", "u1"),
+        owner(CLUSTER, "ns/events", "u1"),
+        owner(CLUSTER, "ns/events", "u0"),
+        owner(CLUSTER, "ns/other", "u2"),
+        owner("c2", "ns/events", "u1"),
+    ])
+}
+
+/// A live role that another spec may have made, or somebody by hand.
+fn lives() -> impl Strategy<Value = ObservedRole> {
+    let name = |names: [&'static str; 2]| btree_set(select(names.to_vec()), 0..3);
+    (
+        specs(),
+        owners(),
+        tag_sets(),
+        select(vec!["", "one", "by hand"]),
+        option::of(select(vec!["garbage", "{}", "as the spec has it"])),
+        name(["extra", "other"]),
+        name(["arn:aws:iam::aws:policy/P", "arn:aws:iam::aws:policy/Q"]),
+    )
+        .prop_filter_map(
+            "not a role",
+            |(spec, owner, tags, description, policy, inline, attached)| {
+                let made = declared(&spec, &BTreeSet::new())?;
+                let permissions_policy = policy.map(|policy| match policy {
+                    "as the spec has it" => made.permissions_policy.to_string(),
+                    other => other.to_owned(),
+                });
+                let mut all_tags = tags;
+                all_tags.extend(owner.iter().flat_map(Owner::tags));
+                let mut inline_policies: BTreeSet<_> =
+                    inline.into_iter().map(str::to_owned).collect();
+                inline_policies
+                    .extend(permissions_policy.iter().map(|_| PERMISSIONS_POLICY_NAME.to_owned()));
+                Some(ObservedRole {
+                    arn: "arn:aws:iam::111122223333:role/role".into(),
+                    role_id: "AROA1".into(),
+                    path: "/".into(),
+                    description: description.into(),
+                    max_session_duration_seconds: made.max_session_duration_seconds,
+                    permissions_boundary: made.permissions_boundary.map(|arn| arn.to_string()),
+                    tags: all_tags,
+                    trust_policy: made.trust_policy.to_string(),
+                    permissions_policy,
+                    inline_policies,
+                    attached_policies: attached.into_iter().map(str::to_owned).collect(),
+                })
+            },
+        )
+}
+
+/// What IAM does with a write.
+fn apply(role: &mut Option<ObservedRole>, write: &Write) {
+    if let Write::CreateRole(new) = write {
+        assert!(role.is_none(), "a role is created only where there is none");
+        *role = Some(ObservedRole {
+            path: new.path.clone(),
+            description: new.description.clone(),
+            max_session_duration_seconds: new.max_session_duration_seconds,
+            permissions_boundary: new.permissions_boundary.as_ref().map(ToString::to_string),
+            tags: new.tags.clone(),
+            trust_policy: new.trust_policy.to_string(),
+            ..ObservedRole::default()
+        });
+        return;
+    }
+    let Some(role) = role else { panic!("{write:?} needs a role") };
+    match write {
+        Write::CreateRole(_) | Write::DeleteRole => panic!("no plan has {write:?}"),
+        Write::TagRole(tags) => {
+            for (key, value) in tags {
+                // IAM keeps one tag for keys that differ only by case.
+                role.tags.retain(|old, _| old == key || !old.eq_ignore_ascii_case(key));
+                role.tags.insert(key.clone(), value.clone());
+            }
+        }
+        Write::UntagRole(keys) => role.tags.retain(|key, _| !keys.contains(key)),
+        Write::PutRolePermissionsBoundary(arn) => role.permissions_boundary = Some(arn.to_string()),
+        Write::DeleteRolePermissionsBoundary => role.permissions_boundary = None,
+        Write::UpdateAssumeRolePolicy(document) => role.trust_policy = document.to_string(),
+        Write::PutRolePolicy(document) => {
+            role.permissions_policy = Some(document.to_string());
+            role.inline_policies.insert(PERMISSIONS_POLICY_NAME.into());
+        }
+        Write::DeleteRolePolicy(name) => {
+            assert_ne!(name, PERMISSIONS_POLICY_NAME, "the declared policy is never removed");
+            role.inline_policies.remove(name);
+        }
+        Write::DetachRolePolicy(arn) => {
+            role.attached_policies.remove(arn);
+        }
+        Write::UpdateRole { description, max_session_duration_seconds } => {
+            role.description.clone_from(description);
+            role.max_session_duration_seconds = *max_session_duration_seconds;
+        }
+    }
+}
+
+/// Where a write stands in the order in which nothing is wider than it was or will be.
+fn rank(write: &Write) -> u8 {
+    match write {
+        Write::CreateRole(_) => 0,
+        Write::TagRole(tags) if tags.contains_key("streamrole.dev/uid") => 0,
+        Write::PutRolePermissionsBoundary(_) => 1,
+        Write::DeleteRolePolicy(_) | Write::DetachRolePolicy(_) => 2,
+        Write::UpdateAssumeRolePolicy(_) => 3,
+        Write::PutRolePolicy(_) => 4,
+        Write::DeleteRolePermissionsBoundary => 5,
+        Write::TagRole(_) | Write::UntagRole(_) => 6,
+        Write::UpdateRole { .. } => 7,
+        Write::DeleteRole => u8::MAX,
+    }
+}
+
+fn lives_without_cases(live: &ObservedRole) -> bool {
+    let mut seen = BTreeSet::new();
+    live.tags.keys().all(|key| seen.insert(key.to_lowercase()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn a_plan_carried_out_leaves_nothing_to_plan(
+        spec in specs(),
+        live in option::weighted(0.9, lives()),
+        former in btree_set(select(vec!["team", "stage", "gone"]).prop_map(str::to_owned), 0..3),
+    ) {
+        let Some(desired) = declared(&spec, &former) else { return Ok(()) };
+        prop_assume!(live.as_ref().is_none_or(lives_without_cases));
+        let Ok(first) = plan(&desired, live.as_ref()) else { return Ok(()) };
+        let mut role = live.clone();
+        for change in &first.changes {
+            prop_assert!(!change.differences.is_empty(), "{change:?} says why");
+            apply(&mut role, &change.write);
+        }
+        let second = plan(&desired, role.as_ref()).unwrap();
+        prop_assert!(second.changes.is_empty(), "{:?} after {:?}", second.changes, first.changes);
+        let role = role.unwrap();
+        prop_assert_eq!(Ownership::of(&role.tags, &desired.owner), Ownership::Ours);
+        if desired.exclusive_policies {
+            prop_assert!(second.extra_policies.is_empty());
+        } else if let Some(live) = &live {
+            prop_assert_eq!(&role.attached_policies, &live.attached_policies, "others' policies stay");
+            prop_assert!(role.inline_policies.is_superset(&live.inline_policies));
+        }
+    }
+
+    #[test]
+    fn the_tags_of_others_stay(spec in specs(), live in lives(), former in btree_set(select(vec!["team", "stage"]).prop_map(str::to_owned), 0..2)) {
+        let Some(desired) = declared(&spec, &former) else { return Ok(()) };
+        prop_assume!(lives_without_cases(&live));
+        let Ok(Plan { changes, .. }) = plan(&desired, Some(&live)) else { return Ok(()) };
+        let mut role = Some(live.clone());
+        for change in &changes {
+            apply(&mut role, &change.write);
+        }
+        let ours = |key: &str| {
+            let same = |own: &String| own.eq_ignore_ascii_case(key);
+            desired.tags.keys().any(same) || former.iter().any(same) || key.starts_with("streamrole.dev/")
+        };
+        let role = role.unwrap();
+        for (key, value) in live.tags.iter().filter(|(key, _)| !ours(key)) {
+            prop_assert_eq!(role.tags.get(key), Some(value), "tag {}", key);
+        }
+    }
+
+    #[test]
+    fn what_restricts_is_written_before_what_widens(spec in specs(), live in lives()) {
+        let Some(desired) = declared(&spec, &BTreeSet::new()) else { return Ok(()) };
+        let Ok(plan) = plan(&desired, Some(&live)) else { return Ok(()) };
+        let ranks: Vec<_> = plan.changes.iter().map(|change| rank(&change.write)).collect();
+        prop_assert!(ranks.is_sorted(), "{:?}", plan.changes);
+    }
+
+    #[test]
+    fn a_role_that_is_not_ours_is_never_planned_for(spec in specs(), live in lives()) {
+        let Some(desired) = declared(&spec, &BTreeSet::new()) else { return Ok(()) };
+        let adopts = spec.get("adoptionPolicy") == Some(&json!("Adopt"));
+        match (Ownership::of(&live.tags, &desired.owner), plan(&desired, Some(&live))) {
+            (Ownership::Foreign, Err(Refusal::NotOwned { .. })) => prop_assert!(!adopts),
+            (Ownership::Foreign, planned) => {
+                prop_assert!(adopts);
+                let first = planned.unwrap().changes.into_iter().next().unwrap();
+                prop_assert!(matches!(first.write, Write::TagRole(_)), "{first:?} before the claim");
+            }
+            (Ownership::Anothers(_), planned) => {
+                let refused = matches!(planned, Err(Refusal::OwnedByAnother { .. }));
+                prop_assert!(refused);
+            }
+            (Ownership::Ours | Ownership::Predecessors, planned) => prop_assert!(planned.is_ok()),
+        }
+    }
+}
