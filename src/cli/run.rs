@@ -32,7 +32,7 @@ pub(super) struct Args {
     )]
     watch_namespace: Vec<String>,
 
-    /// How long after a reconcile a settled role is compared again, as in 10m or 1h.
+    /// How often all roles are compared with their declaration, as in 10m or 1h.
     #[arg(long, env = "STREAMROLE_RESYNC", default_value = "10m", value_parser = duration, value_name = "DURATION")]
     resync: Duration,
 

@@ -52,7 +52,8 @@ type Guarded = DeserializeGuard<PinpointEventStreamRole>;
 pub struct Options {
     /// Namespaces to watch; all when empty.
     pub namespaces: Vec<String>,
-    /// How long after a reconcile a settled resource is looked at again; spread by a tenth either way.
+    /// How often all settled resources are compared with IAM; spread by a tenth either way. Also the longest
+    /// pause before a failing one is tried again.
     pub resync: Duration,
     /// How many reconciles run at once, over all namespaces.
     pub concurrency: u16,
