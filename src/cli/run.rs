@@ -14,10 +14,6 @@ use crate::controller::{self, Options};
 use crate::iam::{self, Attempt, Iam};
 use crate::telemetry::{self, Health, LogFormat, Metrics};
 
-/// Threads that run the loop. It waits for the network, so two do; one for each core of a large node would
-/// only take memory.
-const WORKERS: usize = 2;
-
 /// Flags of `streamrole run`. The cluster is that of KUBECONFIG, or the one the process runs in; AWS
 /// credentials, region and endpoint are found as by every AWS SDK (AWS_REGION, AWS_PROFILE,
 /// AWS_ENDPOINT_URL and the others).
@@ -36,7 +32,7 @@ pub(super) struct Args {
     #[arg(long, env = "STREAMROLE_RESYNC", default_value = "10m", value_parser = duration, value_name = "DURATION")]
     resync: Duration,
 
-    /// How many roles are reconciled at once.
+    /// How many roles are worked on in IAM at once.
     #[arg(long, env = "STREAMROLE_CONCURRENCY", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000), value_name = "N")]
     concurrency: u16,
 
@@ -103,11 +99,8 @@ pub(super) fn run(args: Args) -> Result<(), Error> {
     });
     // An error means that one is installed already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .enable_all()
-        .build()?
-        .block_on(start(args))
+    // One thread: the loop waits for the network, and each thread more would hold memory of its own.
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(start(args))
 }
 
 async fn start(args: Args) -> Result<(), Error> {

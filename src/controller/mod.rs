@@ -3,6 +3,7 @@
 
 mod cleanup;
 mod converge;
+mod events;
 mod preflight;
 mod publish;
 mod rbac;
@@ -44,6 +45,9 @@ pub const CONTROLLER_NAME: &str = "streamrole";
 /// Kubernetes gives a pod by default.
 const DRAIN: Duration = Duration::from_secs(20);
 
+/// Resources on one page of the first list. A page is held whole, with all that is dropped before the store.
+const LIST_PAGE: u32 = 100;
+
 /// A stored object that does not fit the schema must not hide all others.
 type Guarded = DeserializeGuard<PinpointEventStreamRole>;
 
@@ -55,7 +59,7 @@ pub struct Options {
     /// How often all settled resources are compared with IAM; spread by a tenth either way. Also the longest
     /// pause before a failing one is tried again.
     pub resync: Duration,
-    /// How many reconciles run at once, over all namespaces.
+    /// How many roles are worked on in IAM at once, over all namespaces.
     pub concurrency: u16,
 }
 
@@ -64,10 +68,11 @@ struct Context {
     client: Client,
     iam: Iam,
     cluster: ClusterId,
-    recorder: Recorder,
+    events: events::Events,
     metrics: Arc<Metrics>,
     requeue: requeue::Requeue,
     suspects: resync::Suspects,
+    /// One permit for each role that may be worked on in IAM at once.
     workers: Semaphore,
 }
 
@@ -79,10 +84,13 @@ pub async fn run(
     iam: Iam,
     metrics: Arc<Metrics>,
     health: Health,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
+    let recorder = Recorder::new(client.clone(), Reporter::from(CONTROLLER_NAME));
+    let (events, sending) = events::events(recorder);
+    let telling = tokio::spawn(sending);
     let context = Arc::new(Context {
-        recorder: Recorder::new(client.clone(), Reporter::from(CONTROLLER_NAME)),
+        events,
         client: client.clone(),
         iam,
         cluster,
@@ -98,6 +106,8 @@ pub async fn run(
         options.namespaces.iter().map(in_namespace).collect()
     };
 
+    // While some reconciles write to Kubernetes, others keep the workers busy.
+    let reconciles = options.concurrency.saturating_mul(2);
     let (mut listed, mut watched) = (Vec::new(), Vec::new());
     let controllers: FuturesUnordered<_> = apis
         .into_iter()
@@ -109,7 +119,7 @@ pub async fn run(
             watched.push(Watched { resources: resources.clone(), reconcile });
             let triggers = triggers(api, writer, tell_listed);
             Controller::for_stream(triggers, resources)
-                .with_config(controller::Config::default().concurrency(options.concurrency))
+                .with_config(controller::Config::default().concurrency(reconciles))
                 .reconcile_on(asked)
                 .graceful_shutdown_on(stopped(stop.clone()))
                 .run(reconcile::reconcile, reconcile::after_error, Arc::clone(&context))
@@ -119,26 +129,31 @@ pub async fn run(
                 })
         })
         .collect();
+    let in_resync = Arc::clone(&context);
     let resyncing = tokio::spawn(async move {
         if try_join_all(listed).await.is_ok() {
             health.set_ready();
             info!("watching; ready");
-            resync::resync(watched, context, options.resync).await;
+            resync::resync(watched, in_resync, options.resync).await;
         }
     });
 
-    let mut stopping = stop.clone();
-    let no_more_resyncs = async {
-        let _ = stopping.wait_for(|stopping| *stopping).await;
-        resyncing.abort();
+    let drained = async {
+        let no_more_resyncs = async {
+            stopped(stop.clone()).await;
+            resyncing.abort();
+        };
+        futures::join!(controllers.collect::<()>(), no_more_resyncs);
+        drop(context);
+        // What is left to tell is told; a failure of that task has nobody left to hear of it.
+        let _ = telling.await;
     };
-    let drained = futures::future::join(controllers.collect::<()>(), no_more_resyncs);
     let overdue = async {
-        let _ = stop.wait_for(|stopping| *stopping).await;
+        stopped(stop.clone()).await;
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        ((), ()) = drained => info!("stopped"),
+        () = drained => info!("stopped"),
         () = overdue => warn!("stopped with work unfinished after {DRAIN:?}; the next start takes it up"),
     }
 }
@@ -155,7 +170,7 @@ fn triggers(
     tell_listed: oneshot::Sender<()>,
 ) -> impl Stream<Item = watcher::Result<Guarded>> {
     let mut tell_listed = Some(tell_listed);
-    watcher(api, watcher::Config::default())
+    watcher(api, watcher::Config::default().page_size(LIST_PAGE))
         .default_backoff()
         .modify(|resource| resource.managed_fields_mut().clear())
         .reflect(writer)

@@ -30,7 +30,7 @@ pub(super) async fn publish(
     log_outcome(resource, progress, verdict, &status);
     context.metrics.reconciled(verdict.reason().as_str());
     for event in events(resource, progress, verdict, &status) {
-        send(resource, context, event).await;
+        context.events.tell(event, resource.object_ref(&())).await;
     }
     if resource.status.as_ref() != Some(&status) {
         write_status(resource, context, &status).await?;
@@ -54,7 +54,8 @@ pub(super) async fn publish_farewell(
     };
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
     info!(namespace, name, reason, "{note}");
-    send(resource, context, event(EventType::Normal, reason, "Delete", &note)).await;
+    let event = event(EventType::Normal, reason, "Delete", &note);
+    context.events.tell(event, resource.object_ref(&())).await;
 }
 
 async fn write_status(
@@ -154,13 +155,6 @@ fn event(type_: EventType, reason: &str, action: &str, note: &str) -> Event {
         note: Some(shortened(note, LONGEST_NOTE)),
         action: action.into(),
         secondary: None,
-    }
-}
-
-async fn send(resource: &PinpointEventStreamRole, context: &Context, event: Event) {
-    if let Err(error) = context.recorder.publish(&event, &resource.object_ref(&())).await {
-        let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
-        warn!(namespace, name, "cannot write the event {}: {error}", event.reason);
     }
 }
 

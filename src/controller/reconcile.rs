@@ -57,9 +57,6 @@ pub(super) async fn reconcile(
     resource: Arc<Guarded>,
     context: Arc<Context>,
 ) -> Result<Action, Error> {
-    let Ok(_worker) = context.workers.acquire().await else {
-        return Ok(Action::await_change());
-    };
     let _running = context.metrics.reconcile_started();
     match &resource.0 {
         Ok(resource) if !is_asked_for(resource, &context) => Ok(Action::await_change()),
@@ -135,16 +132,21 @@ async fn bring_about(
 ) -> Result<Action, Error> {
     let mut progress = Progress::of(&resource);
     let hands_off = settled::hands_off(&resource);
-    let verdict = converge::converge(&mut resource, context, &mut progress, hands_off)
-        .await
-        .unwrap_or_else(identity);
+    let verdict = {
+        let _worker = context.workers.acquire().await;
+        let converged = converge::converge(&mut resource, context, &mut progress, hands_off).await;
+        converged.unwrap_or_else(identity)
+    };
     publish::publish(&resource, context, &progress, &verdict).await?;
     Ok(pause_after(&resource, context, &verdict).map_or_else(Action::await_change, Action::requeue))
 }
 
 async fn let_go(resource: &PinpointEventStreamRole, context: &Context) -> Result<Action, Error> {
     let mut progress = Progress::of(resource);
-    match cleanup::clean_up(resource, context, &mut progress).await {
+    let worker = context.workers.acquire().await;
+    let cleaned_up = cleanup::clean_up(resource, context, &mut progress).await;
+    drop(worker);
+    match cleaned_up {
         Ok(farewell) => {
             publish::publish_farewell(resource, context, farewell).await;
             context.requeue.forget(&resource.uid().unwrap_or_default());

@@ -3,7 +3,7 @@
 //! nothing: what looks different is marked as suspect and reconciled with a look of its own, so that a list
 //! which is older than our last write does no harm.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -221,11 +221,10 @@ impl Resync {
 
 /// Of a page, what is due, by name in lower case.
 fn named<T>(
-    page: BTreeMap<String, T>,
+    page: impl Iterator<Item = (String, T)>,
     due: &HashMap<String, Vec<Due>>,
-) -> impl Iterator<Item = (String, T)> + use<'_, T> {
-    page.into_iter()
-        .map(|(name, role)| (name.to_ascii_lowercase(), role))
+) -> impl Iterator<Item = (String, T)> {
+    page.map(|(name, role)| (name.to_ascii_lowercase(), role))
         .filter(|(name, _)| due.contains_key(name))
 }
 

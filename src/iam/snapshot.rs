@@ -15,9 +15,9 @@ const PAGE: i32 = 1000;
 
 /// One page of a list.
 #[derive(Clone, Debug)]
-pub struct Page<T> {
-    /// What is on it, by role name.
-    pub roles: BTreeMap<String, T>,
+pub struct Page<I> {
+    /// Role names and what the list says of each. Made one by one, because a page is large.
+    pub roles: I,
     /// How to ask for the next page; `None` on the last.
     pub next: Option<String>,
 }
@@ -39,7 +39,7 @@ impl Iam {
     pub async fn settings_page(
         &self,
         next: Option<String>,
-    ) -> Result<Page<RoleSettings>, IamError> {
+    ) -> Result<Page<impl Iterator<Item = (String, RoleSettings)> + Send + use<>>, IamError> {
         let list = self.client.list_roles().max_items(PAGE).set_marker(next).send().await;
         let page = list.map_err(|error| IamError::new("ListRoles", None, &error))?;
         let settings = page.roles.into_iter().map(|role| {
@@ -49,14 +49,17 @@ impl Iam {
             };
             (role.role_name, settings)
         });
-        Ok(Page { roles: settings.collect(), next: page.marker })
+        Ok(Page { roles: settings, next: page.marker })
     }
 
     /// A page of all roles without their settings (`GetAccountAuthorizationDetails`). One call.
     ///
     /// # Errors
     /// When IAM refuses or fails.
-    pub async fn details_page(&self, next: Option<String>) -> Result<Page<ObservedRole>, IamError> {
+    pub async fn details_page(
+        &self,
+        next: Option<String>,
+    ) -> Result<Page<impl Iterator<Item = (String, ObservedRole)> + Send + use<>>, IamError> {
         let get = self
             .client
             .get_account_authorization_details()
@@ -69,7 +72,7 @@ impl Iam {
             get.map_err(|error| IamError::new("GetAccountAuthorizationDetails", None, &error))?;
         let details = page.role_detail_list.into_iter().flatten();
         let roles = details.filter_map(|role| Some((role.role_name.clone()?, observed(role))));
-        Ok(Page { roles: roles.collect(), next: page.marker })
+        Ok(Page { roles, next: page.marker })
     }
 }
 
