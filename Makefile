@@ -1,7 +1,7 @@
 # Two commands are all that a newcomer needs: `make demo` and `make test`. The rest is for those who change
 # the code.
 
-.PHONY: demo test lint generate check-tools
+.PHONY: demo test lint bench generate check-tools
 
 # Integration tests wait far more than they compute.
 TEST_THREADS ?= 8
@@ -16,6 +16,10 @@ test: check-tools lint ## Everything that CI checks.
 lint: check-tools ## Formatting and lints.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+
+bench: check-tools ## What the controller costs; BENCH_ROLES, BENCH_LATENCY and BENCH_WORKERS change it.
+	cargo build --release --bin streamrole
+	cargo run --release --quiet --package support --bin bench
 
 generate: check-tools ## Writes every file that comes from the code.
 	cargo run --quiet -- crd > crds/streamrole.dev_pinpointeventstreamroles.yaml.new

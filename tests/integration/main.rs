@@ -15,6 +15,7 @@
 
 mod bad_input;
 mod calls;
+mod conformance;
 mod crash;
 mod deletion;
 mod drift;

@@ -24,6 +24,7 @@ fn options(iam_url: &str) -> ControllerOptions {
         iam_url: iam_url.into(),
         namespaces: Vec::new(),
         resync: "10m".into(),
+        concurrency: 10,
     }
 }
 

@@ -94,6 +94,7 @@ impl World {
             iam_url: self.proxy.url().into(),
             namespaces: vec![self.namespace.clone()],
             resync: self.resync.into(),
+            concurrency: 10,
         };
         self.controller = Some(Controller::start(stack().await, &options).unwrap());
     }

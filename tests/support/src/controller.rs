@@ -21,6 +21,8 @@ pub struct ControllerOptions {
     pub namespaces: Vec<String>,
     /// Resync period, as on the command line.
     pub resync: String,
+    /// How many reconciles run at once.
+    pub concurrency: u16,
 }
 
 /// A running controller.
@@ -66,6 +68,7 @@ impl Controller {
         let process =
             Process::start(&name, &dir, &log, EndBy::Terminate, &options.binary, |streamrole| {
                 streamrole.args(["run", "--listen", "127.0.0.1:0", "--resync", &options.resync]);
+                streamrole.args(["--concurrency", &options.concurrency.to_string()]);
                 for namespace in &options.namespaces {
                     streamrole.args(["--watch-namespace", namespace]);
                 }

@@ -47,6 +47,7 @@ async fn demo() -> Result<(), Error> {
         iam_url: stack.iam_url().into(),
         namespaces: Vec::new(),
         resync: "3s".into(),
+        concurrency: 10,
     };
     say("$ streamrole run --resync 3s &");
     let controller = Controller::start(&stack, &options)?;

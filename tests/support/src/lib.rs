@@ -7,15 +7,19 @@ mod assets;
 mod controller;
 mod credentials;
 mod get;
+mod memory_iam;
 mod process;
 mod proxy;
+mod query;
 mod stack;
 mod wait;
 
 pub use controller::{Controller, ControllerOptions};
 pub use get::http_get;
+pub use memory_iam::{Calls, MemoryIam};
 pub use process::Process;
-pub use proxy::{Call, Fault, Proxy};
+pub use proxy::{Fault, Proxy};
+pub use query::Call;
 pub use stack::{ACCOUNT_ID, Stack, iam_at};
 pub use wait::{eventually, eventually_within};
 

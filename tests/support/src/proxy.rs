@@ -1,44 +1,19 @@
 //! A reverse proxy in front of IAM: it notes each call that crosses the wire and, where told to, answers
 //! for IAM or keeps the answer back.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::header::HeaderValue;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::body::Bytes;
+use hyper::{Request, Response, Uri};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::Error;
-
-/// One call as it crossed the wire.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Call {
-    /// The IAM action, as in `CreateRole`.
-    pub action: String,
-    /// All parameters, decoded.
-    pub parameters: BTreeMap<String, String>,
-}
-
-impl Call {
-    /// Whether the call changes something.
-    #[must_use]
-    pub fn is_write(&self) -> bool {
-        !(self.action.starts_with("Get") || self.action.starts_with("List"))
-    }
-
-    fn concerns(&self, action: &str, role: Option<&str>) -> bool {
-        let named = self.parameters.get("RoleName").map(String::as_str);
-        self.action == action && role.is_none_or(|role| Some(role) == named)
-    }
-}
+use crate::query::{Call, error_answer, read_call, serve};
 
 /// What happens to a call instead of its being passed on.
 #[derive(Clone, Debug)]
@@ -102,7 +77,11 @@ impl Proxy {
             calls: watch::Sender::default(),
             rules: Mutex::default(),
         });
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let answering = Arc::clone(&shared);
+        let accepting = tokio::spawn(serve(listener, move |request| {
+            handle(request, Arc::clone(&answering), client.clone())
+        }));
         Ok(Self { url, shared, accepting })
     }
 
@@ -151,26 +130,12 @@ impl Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    while let Ok((stream, _)) = listener.accept().await {
-        let (shared, client) = (Arc::clone(&shared), client.clone());
-        tokio::spawn(async move {
-            let service = service_fn(|request| handle(request, &shared, &client));
-            // A client that goes away is none of our concern.
-            let connection = hyper::server::conn::http1::Builder::new();
-            let _ = connection.serve_connection(TokioIo::new(stream), service).await;
-        });
-    }
-}
-
 async fn handle(
-    request: Request<Incoming>,
-    shared: &Shared,
-    client: &Client<HttpConnector, Full<Bytes>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+    request: Request<Bytes>,
+    shared: Arc<Shared>,
+    client: Client<HttpConnector, Full<Bytes>>,
+) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let call = read_call(&body);
     let fault = {
         let rules = shared.rules.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,29 +143,14 @@ async fn handle(
         rule.map(|rule| rule.fault.clone())
     };
     shared.calls.send_modify(|calls| calls.push(call));
-    Ok(match fault {
+    match fault {
         Some(Fault::Answer { status, code, message }) => error_answer(status, &code, &message),
         Some(Fault::Body { body }) => Response::new(Full::new(Bytes::from(body))),
         Some(Fault::Hang) => std::future::pending().await,
-        None => pass_on(head, body, shared, client)
+        None => pass_on(head, body, &shared, &client)
             .await
             .unwrap_or_else(|error| error_answer(500, "ServiceFailure", &error.to_string())),
-    })
-}
-
-fn read_call(body: &[u8]) -> Call {
-    let text = String::from_utf8_lossy(body);
-    let parameters: BTreeMap<_, _> = text
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(key, value)| (form_decoded(key), form_decoded(value)))
-        .collect();
-    Call { action: parameters.get("Action").cloned().unwrap_or_default(), parameters }
-}
-
-fn form_decoded(text: &str) -> String {
-    let spaced = text.replace('+', " ");
-    percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+    }
 }
 
 async fn pass_on(
@@ -214,17 +164,4 @@ async fn pass_on(
     let answer = client.request(Request::from_parts(head, Full::new(body))).await?;
     let (head, body) = answer.into_parts();
     Ok(Response::from_parts(head, Full::new(body.collect().await?.to_bytes())))
-}
-
-/// The form of IAM's errors (AWS query protocol).
-fn error_answer(status: u16, code: &str, message: &str) -> Response<Full<Bytes>> {
-    let body = format!(
-        "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>00000000-0000-0000-0000-000000000000</RequestId></ErrorResponse>"
-    );
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
-    let request_id = HeaderValue::from_static("00000000-0000-0000-0000-000000000000");
-    answer.headers_mut().insert("x-amzn-requestid", request_id);
-    *answer.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    answer
 }

@@ -1,0 +1,321 @@
+//! `make bench`: what the controller costs, for growing numbers of resources, on a real API server and an IAM
+//! that answers after a set latency. It measures and prints; it judges nothing.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use futures::{StreamExt as _, TryStreamExt as _, pin_mut, stream};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ApiResource, DynamicObject, PostParams};
+use kube::core::{GroupVersionKind, ObjectMeta};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::json;
+use support::{Controller, ControllerOptions, Error, MemoryIam, Stack, eventually_within};
+
+/// Resources are spread over so many namespaces.
+const NAMESPACES: usize = 10;
+/// Without a call for so long, the controller is idle.
+const QUIET: Duration = Duration::from_secs(3);
+/// Nothing that is measured takes longer.
+const PATIENCE: Duration = Duration::from_mins(15);
+/// Long enough that no second resync falls into a measurement, short enough to wait for.
+const RESYNC: Duration = Duration::from_secs(30);
+
+/// Measures the controller.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Numbers of resources to measure with.
+    #[arg(long, env = "BENCH_ROLES", value_delimiter = ' ', default_value = "100 1000 10000")]
+    roles: Vec<usize>,
+    /// How long IAM takes for an answer.
+    #[arg(long, env = "BENCH_LATENCY", default_value = "50ms", value_parser = humantime::parse_duration)]
+    latency: Duration,
+    /// How many reconciles run at once.
+    #[arg(long, env = "BENCH_WORKERS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    workers: u16,
+    /// The controller's binary. Default: the one beside this program.
+    #[arg(long)]
+    binary: Option<PathBuf>,
+}
+
+/// What one phase cost.
+#[derive(Debug)]
+struct Cost {
+    seconds: f64,
+    iam_calls: usize,
+    kubernetes_writes: u64,
+    peak_rss_mb: f64,
+    cpu_seconds: f64,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match bench(&Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress(&format!("bench: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn bench(args: &Args) -> Result<(), Error> {
+    let cores = std::thread::available_parallelism()?;
+    say(&format!(
+        "{cores} cores shared with etcd and kube-apiserver, IAM answers after {:?}, {} workers\n",
+        args.latency, args.workers
+    ));
+    say(
+        "| roles | phase | IAM calls | calls a role | seconds | times the floor | Kubernetes writes | peak RSS, MB | CPU, s |",
+    );
+    say("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    for &number in &args.roles {
+        let bench = Bench::start(args, number).await?;
+        let created = bench.create().await?;
+        bench.print("all Ready", &created, Some(bench.floor()));
+        let [restart, resync] = bench.restart_and_resync().await?;
+        bench.print("restart", &restart, None);
+        bench.print("resync", &resync, None);
+    }
+    Ok(())
+}
+
+struct Bench<'a> {
+    args: &'a Args,
+    number: usize,
+    stack: Stack,
+    client: Client,
+    iam: MemoryIam,
+}
+
+impl<'a> Bench<'a> {
+    /// A stack with all resources in it and no controller yet.
+    async fn start(args: &'a Args, number: usize) -> Result<Self, Error> {
+        progress(&format!("{number} roles: creating the resources"));
+        let stack = Stack::start().await?;
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let read = |path: &str| std::fs::read_to_string(root.join(path));
+        let crd = read("crds/streamrole.dev_pinpointeventstreamroles.yaml")?;
+        stack.install(&crd, &read("deploy/rbac/clusterrole.yaml")?).await?;
+        let client = stack.admin().await?;
+        let bench =
+            Self { args, number, client, stack, iam: MemoryIam::start(args.latency).await? };
+        bench.create_resources().await?;
+        Ok(bench)
+    }
+
+    async fn create_resources(&self) -> Result<(), Error> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        for index in 0..NAMESPACES {
+            let metadata =
+                ObjectMeta { name: Some(format!("bench-{index}")), ..ObjectMeta::default() };
+            let namespace = Namespace { metadata, ..Namespace::default() };
+            namespaces.create(&PostParams::default(), &namespace).await?;
+        }
+        let create = |index: usize| async move {
+            let namespace = format!("bench-{}", index % NAMESPACES);
+            let stream = format!("arn:aws:kinesis:us-east-1:111122223333:stream/events-{index}");
+            let mut manifest = DynamicObject::new(&format!("events-{index}"), &resource());
+            manifest.data = json!({"spec": {
+                "destination": {"kinesisStreamArn": stream},
+                "source": {"accountId": "111122223333", "region": "us-east-1"},
+            }});
+            let api =
+                Api::<DynamicObject>::namespaced_with(self.client.clone(), &namespace, &resource());
+            api.create(&PostParams::default(), &manifest).await.map(drop)
+        };
+        Ok(stream::iter((0..self.number).map(create)).buffer_unordered(16).try_collect().await?)
+    }
+
+    /// Starts the controller and waits until all resources are ready.
+    async fn create(&self) -> Result<Cost, Error> {
+        progress(&format!("{} roles: starting the controller", self.number));
+        self.iam.forget_calls();
+        let writes = self.kubernetes_writes().await?;
+        let started = Instant::now();
+        let controller = self.start_controller("10m")?;
+        self.all_ready().await?;
+        let seconds = started.elapsed().as_secs_f64();
+        self.idle().await;
+        let cost = self.cost(&controller, seconds, writes).await?;
+        controller.stop()?;
+        Ok(cost)
+    }
+
+    /// A restart with nothing to do, and the first resync after it.
+    async fn restart_and_resync(&self) -> Result<[Cost; 2], Error> {
+        progress(&format!("{} roles: restarting the controller", self.number));
+        self.iam.forget_calls();
+        let writes = self.kubernetes_writes().await?;
+        let started = Instant::now();
+        let controller = self.start_controller(&humantime::format_duration(RESYNC).to_string())?;
+        self.idle().await;
+        let last = self.iam.calls().last.unwrap_or(started);
+        let seconds = (last.duration_since(started) + self.args.latency).as_secs_f64();
+        let restart = self.cost(&controller, seconds, writes).await?;
+        let cpu_so_far = restart.cpu_seconds;
+
+        progress(&format!("{} roles: waiting for a resync", self.number));
+        self.iam.forget_calls();
+        let writes = self.kubernetes_writes().await?;
+        self.idle().await;
+        let calls = self.iam.calls();
+        let span = calls.first.zip(calls.last).map(|(first, last)| last - first);
+        // A call is noted when it comes, and ends with its answer.
+        let seconds = (span.unwrap_or_default() + self.args.latency).as_secs_f64();
+        let mut resync = self.cost(&controller, seconds, writes).await?;
+        resync.cpu_seconds -= cpu_so_far;
+        controller.stop()?;
+        Ok([restart, resync])
+    }
+
+    fn start_controller(&self, resync: &str) -> Result<Controller, Error> {
+        let options = ControllerOptions {
+            binary: binary(self.args.binary.as_deref())?,
+            iam_url: self.iam.url().into(),
+            namespaces: Vec::new(),
+            resync: resync.into(),
+            concurrency: self.args.workers,
+        };
+        Controller::start(&self.stack, &options)
+    }
+
+    async fn all_ready(&self) -> Result<(), Error> {
+        let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource());
+        let changes = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
+        pin_mut!(changes);
+        let mut ready = HashSet::new();
+        while ready.len() < self.number {
+            let Some(change) = tokio::time::timeout(PATIENCE, changes.next()).await? else { break };
+            // An interrupted watch is taken up again.
+            let Ok(resource) = change else { continue };
+            if is_ready(&resource) {
+                ready.insert(resource.uid());
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns when there were calls and then none for a while.
+    async fn idle(&self) {
+        eventually_within(PATIENCE, "the controller to be idle", || async {
+            let calls = self.iam.calls();
+            let quiet = calls.last.is_some_and(|last| last.elapsed() > QUIET);
+            if quiet { Ok(()) } else { Err(format!("{:?}", calls.by_action)) }
+        })
+        .await;
+    }
+
+    async fn cost(
+        &self,
+        controller: &Controller,
+        seconds: f64,
+        writes: u64,
+    ) -> Result<Cost, Error> {
+        let pid = controller.process().pid();
+        Ok(Cost {
+            seconds,
+            iam_calls: self.iam.calls().total(),
+            kubernetes_writes: self.kubernetes_writes().await?.saturating_sub(writes),
+            peak_rss_mb: peak_rss_mb(pid)?,
+            cpu_seconds: cpu_seconds(pid)?,
+        })
+    }
+
+    /// Writes to the resource and to events that the API server has counted so far.
+    async fn kubernetes_writes(&self) -> Result<u64, Error> {
+        let request = http::Request::get("/metrics").body(Vec::new())?;
+        let metrics = self.client.request_text(request).await?;
+        let is_write = |line: &&str| {
+            line.starts_with("apiserver_request_total{")
+                && ["\"pinpointeventstreamroles\"", "\"events\""].iter().any(|r| line.contains(r))
+                && ["APPLY", "PATCH", "POST", "PUT", "DELETE"]
+                    .iter()
+                    .any(|v| line.contains(&format!("verb=\"{v}\"")))
+        };
+        let count = |line: &str| line.rsplit(' ').next().and_then(|n| n.parse::<f64>().ok());
+        let sum: f64 = metrics.lines().filter(is_write).filter_map(count).sum();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        Ok(sum as u64)
+    }
+
+    /// The least time that two calls a role take.
+    fn floor(&self) -> f64 {
+        let calls = u32::try_from(2 * self.number).unwrap_or(u32::MAX);
+        (self.args.latency * calls / u32::from(self.args.workers)).as_secs_f64()
+    }
+
+    fn print(&self, phase: &str, cost: &Cost, floor: Option<f64>) {
+        let mut row = format!("| {} | {phase} | {} ", self.number, cost.iam_calls);
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        let calls_a_role = cost.iam_calls as f64 / self.number as f64;
+        let times =
+            floor.map_or_else(|| "–".into(), |floor| format!("{:.2}", cost.seconds / floor));
+        // Writing to a String cannot fail.
+        let _ = write!(
+            row,
+            "| {calls_a_role:.3} | {:.2} | {times} | {} | {:.1} | {:.2} |",
+            cost.seconds, cost.kubernetes_writes, cost.peak_rss_mb, cost.cpu_seconds
+        );
+        say(&row);
+    }
+}
+
+fn resource() -> ApiResource {
+    let kind = GroupVersionKind::gvk("streamrole.dev", "v1alpha1", "PinpointEventStreamRole");
+    ApiResource::from_gvk_with_plural(&kind, "pinpointeventstreamroles")
+}
+
+fn is_ready(resource: &DynamicObject) -> bool {
+    let conditions = resource.data.pointer("/status/conditions").and_then(|c| c.as_array());
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|c| c.get("type") == Some(&json!("Ready")) && c.get("status") == Some(&json!("True")))
+}
+
+fn binary(given: Option<&Path>) -> Result<PathBuf, Error> {
+    let binary = match given {
+        Some(path) => std::path::absolute(path)?,
+        None => std::env::current_exe()?.with_file_name("streamrole"),
+    };
+    if binary.exists() {
+        Ok(binary)
+    } else {
+        Err(format!("there is no {}", binary.display()).into())
+    }
+}
+
+/// The most memory that the process ever held, as the kernel has it.
+fn peak_rss_mb(pid: u32) -> Result<f64, Error> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = peak.and_then(|peak| peak.split_whitespace().next()).ok_or("no VmHWM")?;
+    Ok(kilobytes.parse::<f64>()? / 1024.0)
+}
+
+/// User and system time of the process.
+fn cpu_seconds(pid: u32) -> Result<f64, Error> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The second field is the name in brackets and may hold spaces. The times are the 14th and 15th, in
+    // hundredths of a second (proc(5); USER_HZ is 100 on every Linux that we run on).
+    let after_name = stat.rsplit_once(')').ok_or("no name")?.1;
+    let ticks: Vec<f64> =
+        after_name.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    Ok(ticks.iter().sum::<f64>() / 100.0)
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "progress is no part of the table")]
+fn progress(text: &str) {
+    eprintln!("{text}");
+}
