@@ -2,12 +2,19 @@
 //! of a thousand new resources the roles come first and the telling follows.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::runtime::events::{Event, Recorder};
+use kube::Client;
+use kube::runtime::events::{Event, Recorder, Reporter};
 use tokio::sync::mpsc;
 use tracing::warn;
 
+use super::CONTROLLER_NAME;
+
 /// So many may wait; who has one more to tell waits too.
 const WAITING: usize = 1024;
+
+/// A recorder keeps what it told for some minutes, to count repetitions instead of telling them again. More
+/// than so many are not kept: in a burst they are about as many different objects.
+const REMEMBERED: usize = 1000;
 
 /// Where events are handed in.
 pub(super) struct Events(mpsc::Sender<(Event, ObjectReference)>);
@@ -21,10 +28,16 @@ impl Events {
 }
 
 /// The place to hand events in, and the work of sending them, which ends once that place is gone.
-pub(super) fn events(recorder: Recorder) -> (Events, impl Future<Output = ()> + Send) {
+pub(super) fn events(client: Client) -> (Events, impl Future<Output = ()> + Send) {
     let (sender, mut waiting) = mpsc::channel::<(Event, ObjectReference)>(WAITING);
     let sending = async move {
+        let fresh = || Recorder::new(client.clone(), Reporter::from(CONTROLLER_NAME));
+        let (mut recorder, mut remembered) = (fresh(), 0);
         while let Some((event, object)) = waiting.recv().await {
+            if remembered == REMEMBERED {
+                (recorder, remembered) = (fresh(), 0);
+            }
+            remembered += 1;
             if let Err(error) = recorder.publish(&event, &object).await {
                 let (namespace, name) = (object.namespace.as_deref(), object.name.as_deref());
                 warn!(namespace, name, "cannot write the event {}: {error}", event.reason);

@@ -22,7 +22,6 @@ use futures::future::try_join_all;
 use futures::stream::{FuturesUnordered, StreamExt as _, TryStreamExt as _};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{self, Action, Controller};
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::{PredicateConfig, WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
@@ -86,8 +85,7 @@ pub async fn run(
     health: Health,
     stop: watch::Receiver<bool>,
 ) {
-    let recorder = Recorder::new(client.clone(), Reporter::from(CONTROLLER_NAME));
-    let (events, sending) = events::events(recorder);
+    let (events, sending) = events::events(client.clone());
     let telling = tokio::spawn(sending);
     let context = Arc::new(Context {
         events,
