@@ -154,7 +154,10 @@ async fn let_go(resource: &PinpointEventStreamRole, context: &Context) -> Result
         }
         Err(verdict) => {
             publish::publish(resource, context, &progress, &verdict).await?;
-            Err(Error::CleanupPending(pause_after(resource, context, &verdict)))
+            // The resync leaves resources out that are being deleted, so nothing else would come back to it.
+            let slowly =
+                || context.requeue.failed(&resource.uid().unwrap_or_default(), Retry::Slowly);
+            Err(Error::CleanupPending(pause_after(resource, context, &verdict).or_else(slowly)))
         }
     }
 }
