@@ -63,6 +63,9 @@ async fn told_by(iam: &Client, role: &str) -> Vec<(&'static str, String)> {
     told.push(("inline policies", format!("{names:?}")));
     told.push(("delete with a policy", code(iam.delete_role().role_name(role).send().await)));
 
+    let profiles = iam.list_instance_profiles_for_role().role_name(role).send().await.unwrap();
+    told.push(("instance profiles", format!("{:?}", profiles.instance_profiles)));
+
     let create_policy =
         iam.create_policy().policy_name(format!("{role}-p")).policy_document(DOCUMENT);
     let arn = match create_policy.send().await {

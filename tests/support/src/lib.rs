@@ -3,6 +3,7 @@
 //! Everything listens on loopback, on ports picked free, and ends with the process that started it, also
 //! when that one is killed.
 
+mod account;
 mod assets;
 mod controller;
 mod credentials;
@@ -11,15 +12,18 @@ mod memory_iam;
 mod process;
 mod proxy;
 mod query;
+mod rate_limit;
 mod stack;
 mod wait;
 
+pub use account::{Account, Applied, By, Role};
 pub use controller::{Controller, ControllerOptions};
 pub use get::http_get;
 pub use memory_iam::{Calls, MemoryIam};
 pub use process::Process;
 pub use proxy::{Fault, Proxy};
 pub use query::Call;
+pub use rate_limit::RateLimit;
 pub use stack::{ACCOUNT_ID, Stack, iam_at};
 pub use wait::{eventually, eventually_within};
 

@@ -80,7 +80,8 @@ impl Proxy {
         let client = Client::builder(TokioExecutor::new()).build_http();
         let answering = Arc::clone(&shared);
         let accepting = tokio::spawn(serve(listener, move |request| {
-            handle(request, Arc::clone(&answering), client.clone())
+            let answer = handle(request, Arc::clone(&answering), client.clone());
+            async move { Some(answer.await) }
         }));
         Ok(Self { url, shared, accepting })
     }

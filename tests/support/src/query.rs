@@ -2,8 +2,8 @@
 //! known here.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::{Bytes, Incoming};
@@ -14,8 +14,8 @@ use hyper_util::rt::TokioIo;
 use quick_xml::escape::escape;
 use tokio::net::TcpListener;
 
-/// Every answer needs one; nobody looks these up.
-const REQUEST_ID: &str = "00000000-0000-0000-0000-000000000000";
+/// Every answer has an id of its own; nobody looks these up.
+static ANSWERS: AtomicU64 = AtomicU64::new(0);
 
 /// One call as it crossed the wire.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -27,10 +27,35 @@ pub struct Call {
 }
 
 impl Call {
+    fn of(parameters: BTreeMap<String, String>) -> Self {
+        Self { action: parameters.get("Action").cloned().unwrap_or_default(), parameters }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn new(parameters: &[(&str, &str)]) -> Self {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        Self::of(parameters.iter().map(owned).collect())
+    }
+
     /// Whether the call changes something.
     #[must_use]
     pub fn is_write(&self) -> bool {
         !(self.action.starts_with("Get") || self.action.starts_with("List"))
+    }
+
+    /// The parameter of this name; empty when there is none.
+    #[must_use]
+    pub fn text(&self, name: &str) -> String {
+        self.parameters.get(name).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn list(&self, name: &str, field: &str) -> Vec<String> {
+        let key = |index: usize| format!("{name}.member.{index}{field}");
+        (1..).map_while(|index| self.parameters.get(&key(index)).cloned()).collect()
+    }
+
+    pub(crate) fn tags(&self) -> BTreeMap<String, String> {
+        self.list("Tags", ".Key").into_iter().zip(self.list("Tags", ".Value")).collect()
     }
 
     pub(crate) fn concerns(&self, action: &str, role: Option<&str>) -> bool {
@@ -39,12 +64,17 @@ impl Call {
     }
 }
 
-/// Answers the requests that come to `listener` until it is aborted.
+/// The connection is closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("closed without an answer")]
+struct Closed;
+
+/// Answers the requests that come to `listener` until it is aborted. `None` closes the connection instead.
 pub(crate) async fn serve<F>(
     listener: TcpListener,
     answer: impl Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,
 ) where
-    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    F: Future<Output = Option<Response<Full<Bytes>>>> + Send + 'static,
 {
     while let Ok((stream, _)) = listener.accept().await {
         // A small answer must not wait for the acknowledgement of the last one.
@@ -56,7 +86,7 @@ pub(crate) async fn serve<F>(
                 async move {
                     let (head, body) = request.into_parts();
                     let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
-                    Ok::<_, Infallible>(answer(Request::from_parts(head, body)).await)
+                    answer(Request::from_parts(head, body)).await.ok_or(Closed)
                 }
             });
             // A client that goes away is none of our concern.
@@ -68,19 +98,21 @@ pub(crate) async fn serve<F>(
 
 /// The call in the body of a request.
 pub(crate) fn read_call(body: &[u8]) -> Call {
-    let parameters: BTreeMap<_, _> = form_urlencoded::parse(body).into_owned().collect();
-    Call { action: parameters.get("Action").cloned().unwrap_or_default(), parameters }
+    Call::of(form_urlencoded::parse(body).into_owned().collect())
 }
 
 /// The form of IAM's errors (AWS query protocol).
 pub(crate) fn error_answer(status: u16, code: &str, message: &str) -> Response<Full<Bytes>> {
+    let number = ANSWERS.fetch_add(1, Ordering::Relaxed);
+    let request_id = format!("00000000-0000-0000-0000-{number:012x}");
     let body = format!(
-        "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{}</Message></Error><RequestId>{REQUEST_ID}</RequestId></ErrorResponse>",
+        "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>",
         escape(message)
     );
     let mut answer = Response::new(Full::new(Bytes::from(body)));
-    let request_id = HeaderValue::from_static(REQUEST_ID);
-    answer.headers_mut().insert("x-amzn-requestid", request_id);
+    if let Ok(request_id) = HeaderValue::try_from(request_id) {
+        answer.headers_mut().insert("x-amzn-requestid", request_id);
+    }
     *answer.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     answer

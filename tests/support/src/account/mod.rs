@@ -1,0 +1,314 @@
+//! The IAM roles of one account, in memory: what calls to IAM do to them and are told of them, now or as of a
+//! moment ago, and a journal of every write in the order in which they were applied. It knows the actions that
+//! the controller uses, and nothing of signatures, quotas or what a policy means. The conformance test holds
+//! it against moto.
+
+mod role;
+mod xml;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use http_body_util::Full;
+use hyper::Response;
+use hyper::body::Bytes;
+use tokio::sync::mpsc;
+
+use crate::query::{Call, error_answer};
+
+pub use role::Role;
+
+use xml::element;
+
+/// How far back a read can go.
+const REMEMBERED: Duration = Duration::from_secs(10);
+
+/// Who made a write.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum By {
+    /// A call to IAM.
+    Caller,
+    /// Somebody out of band.
+    Administrator,
+}
+
+/// A write that was applied.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// When.
+    pub at: Instant,
+    /// By whom.
+    pub by: By,
+    /// The IAM action, or what the administrator did.
+    pub action: String,
+    /// Name of the role in lower case: IAM does not tell role names apart by case.
+    pub key: String,
+    /// The role before; `None` when there was none.
+    pub before: Option<Arc<Role>>,
+    /// The role after; `None` when it is gone.
+    pub after: Option<Arc<Role>>,
+}
+
+/// The roles of one account. Clones are the same account.
+#[derive(Clone, Debug, Default)]
+pub struct Account(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    // By name in lower case.
+    roles: BTreeMap<String, Past>,
+    created: usize,
+    journal: Option<mpsc::UnboundedSender<Applied>>,
+}
+
+/// What one name stood for during the last seconds, oldest first. The last state is the present one.
+#[derive(Debug, Default)]
+struct Past(Vec<(Instant, Option<Arc<Role>>)>);
+
+impl Past {
+    fn present(&self) -> Option<&Arc<Role>> {
+        self.0.last().and_then(|(_, role)| role.as_ref())
+    }
+
+    /// The state at `when`, or now.
+    fn at(&self, when: Option<Instant>) -> Option<&Arc<Role>> {
+        let Some(when) = when else {
+            return self.present();
+        };
+        self.0.iter().rfind(|(since, _)| *since <= when).and_then(|(_, role)| role.as_ref())
+    }
+
+    fn push(&mut self, now: Instant, role: Option<Arc<Role>>) {
+        let ended_early = |next: &(Instant, _)| now.duration_since(next.0) > REMEMBERED;
+        let forgotten = self.0.iter().skip(1).take_while(|next| ended_early(next)).count();
+        self.0.drain(..forgotten);
+        self.0.push((now, role));
+    }
+}
+
+impl Account {
+    /// Answers a call. A read is answered as of `when`, if that is given; a write acts on the present.
+    pub(crate) fn answer(&self, call: &Call, when: Option<Instant>) -> Response<Full<Bytes>> {
+        let action = &call.action;
+        match self.lock().result(call, when) {
+            Ok(result) => {
+                let body = format!(
+                    "<{action}Response xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><{action}Result>{result}</{action}Result></{action}Response>"
+                );
+                Response::new(Full::new(Bytes::from(body)))
+            }
+            Err(Refusal { status, code }) => {
+                error_answer(status, code, &format!("{action} was refused"))
+            }
+        }
+    }
+
+    /// The writes that are applied from now on, in their order. Only the last who asked gets them.
+    #[must_use]
+    pub fn journal(&self) -> mpsc::UnboundedReceiver<Applied> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.lock().journal = Some(sender);
+        receiver
+    }
+
+    /// The live role of this name.
+    #[must_use]
+    pub fn role(&self, name: &str) -> Option<Arc<Role>> {
+        self.lock().roles.get(&name.to_lowercase()).and_then(Past::present).cloned()
+    }
+
+    /// All live roles.
+    #[must_use]
+    pub fn roles(&self) -> Vec<Arc<Role>> {
+        self.lock().roles.values().filter_map(Past::present).cloned().collect()
+    }
+
+    /// An administrator makes a role. `false` when the name is taken.
+    #[must_use]
+    pub fn add(&self, role: Role) -> bool {
+        let mut state = self.lock();
+        let key = role.name.to_lowercase();
+        if state.present(&key).is_some() {
+            return false;
+        }
+        let role = Role { id: state.new_id(), ..role };
+        state.commit(By::Administrator, "add", key, Some(role));
+        true
+    }
+
+    /// An administrator changes the role of this name; `what` is how the journal calls it. `false` when there
+    /// is no such role, or `change` gives `false` and has left it as it was.
+    pub fn tamper(&self, name: &str, what: &str, change: impl FnOnce(&mut Role) -> bool) -> bool {
+        let mut state = self.lock();
+        let key = name.to_lowercase();
+        let Some(mut role) = state.present(&key).map(|role| Role::clone(role)) else {
+            return false;
+        };
+        let changed = change(&mut role);
+        if changed {
+            state.commit(By::Administrator, what, key, Some(role));
+        }
+        changed
+    }
+
+    /// An administrator deletes a role with all that is on it. `false` when there is none.
+    #[must_use]
+    pub fn remove(&self, name: &str) -> bool {
+        let mut state = self.lock();
+        let key = name.to_lowercase();
+        let existed = state.present(&key).is_some();
+        if existed {
+            state.commit(By::Administrator, "remove", key, None);
+        }
+        existed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An error as IAM answers it.
+struct Refusal {
+    status: u16,
+    code: &'static str,
+}
+
+const NO_SUCH_ENTITY: Refusal = Refusal { status: 404, code: "NoSuchEntity" };
+const ALREADY_EXISTS: Refusal = Refusal { status: 409, code: "EntityAlreadyExists" };
+const DELETE_CONFLICT: Refusal = Refusal { status: 409, code: "DeleteConflict" };
+const NO_SUCH_ACTION: Refusal = Refusal { status: 400, code: "InvalidAction" };
+
+impl State {
+    fn result(&mut self, call: &Call, when: Option<Instant>) -> Result<String, Refusal> {
+        match call.action.as_str() {
+            "CreateRole" => self.create_role(call),
+            "DeleteRole" => self.delete_role(call),
+            "ListRoles" => Ok(self.page(call, when, "Roles", Role::as_listed)),
+            "GetAccountAuthorizationDetails" => {
+                Ok(self.page(call, when, "RoleDetailList", Role::details))
+            }
+            _ if call.is_write() => self.write(call),
+            _ => {
+                let past = self.roles.get(&call.text("RoleName").to_lowercase());
+                past.and_then(|past| past.at(when)).ok_or(NO_SUCH_ENTITY)?.told(call)
+            }
+        }
+    }
+
+    fn present(&self, key: &str) -> Option<&Arc<Role>> {
+        self.roles.get(key).and_then(Past::present)
+    }
+
+    fn new_id(&mut self) -> String {
+        self.created += 1;
+        format!("AROA{:017}", self.created)
+    }
+
+    fn create_role(&mut self, call: &Call) -> Result<String, Refusal> {
+        let key = call.text("RoleName").to_lowercase();
+        if self.present(&key).is_some() {
+            return Err(ALREADY_EXISTS);
+        }
+        let role = Role::created_by(call, self.new_id());
+        let answer = element("Role", &role.whole());
+        self.commit(By::Caller, &call.action, key, Some(role));
+        Ok(answer)
+    }
+
+    fn delete_role(&mut self, call: &Call) -> Result<String, Refusal> {
+        let key = call.text("RoleName").to_lowercase();
+        let role = self.present(&key).ok_or(NO_SUCH_ENTITY)?;
+        if !role.inline.is_empty() || !role.attached.is_empty() {
+            return Err(DELETE_CONFLICT);
+        }
+        self.commit(By::Caller, &call.action, key, None);
+        Ok(String::new())
+    }
+
+    fn write(&mut self, call: &Call) -> Result<String, Refusal> {
+        let key = call.text("RoleName").to_lowercase();
+        let mut role = Role::clone(self.present(&key).ok_or(NO_SUCH_ENTITY)?);
+        role.write(call)?;
+        self.commit(By::Caller, &call.action, key, Some(role));
+        Ok(String::new())
+    }
+
+    fn commit(&mut self, by: By, action: &str, key: String, after: Option<Role>) {
+        let (at, after) = (Instant::now(), after.map(Arc::new));
+        let past = self.roles.entry(key.clone()).or_default();
+        let before = past.present().cloned();
+        past.push(at, after.clone());
+        if let Some(journal) = &self.journal {
+            // Whoever asked for the journal may have lost interest.
+            let _ = journal.send(Applied { at, by, action: action.into(), key, before, after });
+        }
+    }
+
+    /// The roles after the marker, which is the key of the last role of the page before.
+    fn page(
+        &self,
+        call: &Call,
+        when: Option<Instant>,
+        list: &str,
+        show: fn(&Role) -> String,
+    ) -> String {
+        let most = call.text("MaxItems").parse().unwrap_or(100).clamp(1, 1000);
+        let marker = call.text("Marker");
+        let prefix = call.text("PathPrefix");
+        let mut after = self
+            .roles
+            .iter()
+            .filter_map(|(key, past)| past.at(when).map(|role| (key, role)))
+            .filter(|(key, role)| **key > marker && role.path.starts_with(&prefix));
+        let page: Vec<_> = after.by_ref().take(most).collect();
+        let members: String = page.iter().map(|(_, role)| element("member", &show(role))).collect();
+        let next = match (after.next(), page.last()) {
+            (Some(_), Some((key, _))) => xml::text("Marker", key),
+            (_, _) => String::new(),
+        };
+        let truncated = element("IsTruncated", if next.is_empty() { "false" } else { "true" });
+        truncated + &next + &element(list, &members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_as_of_a_moment_ago_is_told_what_was_so_then() {
+        let account = Account::default();
+        let role = Role { name: "a".into(), description: "first".into(), ..Role::default() };
+        assert!(account.add(role), "the name is free");
+        let then = Instant::now();
+        account.tamper("A", "describe", |role| {
+            role.description = "second".into();
+            true
+        });
+        let parameters = [("Action", "GetRole"), ("RoleName", "a")];
+        let call = Call::new(&parameters);
+        let told = |when| account.lock().result(&call, when).unwrap_or_default();
+        assert!(told(Some(then)).contains("first"), "{}", told(Some(then)));
+        assert!(told(None).contains("second"), "{}", told(None));
+    }
+
+    #[test]
+    fn the_journal_has_each_write_with_the_role_before_and_after() {
+        let account = Account::default();
+        let mut journal = account.journal();
+        let create = Call::new(&[("Action", "CreateRole"), ("RoleName", "A")]);
+        account.answer(&create, None);
+        account.answer(&create, None);
+        assert!(account.remove("a"), "it is there");
+        let seen: Vec<_> = std::iter::from_fn(|| journal.try_recv().ok())
+            .map(|w| (w.by, w.action, w.key, w.before.is_some(), w.after.is_some()))
+            .collect();
+        let expected = [
+            (By::Caller, "CreateRole".into(), "a".into(), false, true),
+            (By::Administrator, "remove".into(), "a".into(), true, false),
+        ];
+        assert_eq!(seen, expected, "a refused write is none");
+    }
+}
