@@ -5,6 +5,7 @@
 mod attempts;
 mod credentials;
 mod error;
+mod overload;
 mod snapshot;
 
 use std::collections::BTreeSet;
@@ -60,6 +61,7 @@ impl Iam {
             .build();
         let config = aws_sdk_iam::config::Builder::from(config)
             .retry_config(RetryConfig::adaptive())
+            .retry_classifier(overload::OncePerOverload::default())
             .timeout_config(timeouts)
             .interceptor(attempts::Reporter::new(on_attempt))
             .build();

@@ -1,0 +1,100 @@
+//! Counts throttled answers that come in a burst as the one overload that they are. The SDK's rate limiter
+//! takes three tenths off its rate for each throttled answer. Several calls are under way when IAM begins to
+//! throttle, so without this a single overload brings the rate of all workers down to a fraction of what IAM
+//! takes, and it grows back for ten seconds and more. The first answer of a burst counts; the others are
+//! tried again like any failure that passes.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_config::retry::ErrorKind;
+use aws_sdk_iam::config::interceptors::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{
+    ClassifyRetry, RetryAction, RetryClassifierPriority, RetryReason,
+};
+
+/// So long after a throttled answer others are of the same burst: their calls left before the rate was cut.
+const BURST: Duration = Duration::from_millis(500);
+
+/// Turns all throttled answers of a burst but the first into failures that say nothing of the rate.
+#[derive(Debug, Default)]
+pub(super) struct OncePerOverload {
+    counted: Mutex<Option<Counted>>,
+}
+
+/// The throttled answer that counted last.
+#[derive(Debug)]
+struct Counted {
+    at: Instant,
+    request_id: Option<String>,
+}
+
+impl OncePerOverload {
+    /// Whether this answer counts. The SDK asks more than once about one answer, so the same one gets the
+    /// same reply.
+    fn counts(&self, now: Instant, request_id: Option<&str>) -> bool {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*counted {
+            Some(last) if last.request_id.as_deref() == request_id => true,
+            Some(last) if now.duration_since(last.at) < BURST => false,
+            Some(_) | None => {
+                *counted = Some(Counted { at: now, request_id: request_id.map(Into::into) });
+                true
+            }
+        }
+    }
+}
+
+impl ClassifyRetry for OncePerOverload {
+    fn classify_retry(&self, _: &InterceptorContext) -> RetryAction {
+        RetryAction::NoActionIndicated
+    }
+
+    fn classify_retry_v2(
+        &self,
+        context: &InterceptorContext,
+        verdict: &RetryAction,
+    ) -> RetryAction {
+        let RetryAction::RetryIndicated(RetryReason::RetryableError {
+            kind: ErrorKind::ThrottlingError,
+            ..
+        }) = verdict
+        else {
+            return RetryAction::NoActionIndicated;
+        };
+        let request_id =
+            context.response().and_then(|answer| answer.headers().get("x-amzn-requestid"));
+        if self.counts(Instant::now(), request_id) {
+            RetryAction::NoActionIndicated
+        } else {
+            RetryAction::server_error()
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "streamrole overload"
+    }
+
+    /// After all those that know throttling when they see it.
+    fn priority(&self) -> RetryClassifierPriority {
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_throttled_answer_of_a_burst_counts_and_counts_whenever_it_is_asked_about() {
+        let overload = OncePerOverload::default();
+        let start = Instant::now();
+        let counts = |id, after| overload.counts(start + Duration::from_millis(after), Some(id));
+        assert!(counts("a", 0));
+        assert!(counts("a", 1), "the same answer again");
+        assert!(!counts("b", 2));
+        assert!(!counts("c", 499));
+        assert!(counts("d", 500), "another burst");
+        assert!(!counts("b", 501), "one that did not count does not count later");
+    }
+}
