@@ -7,7 +7,7 @@ mod v1alpha1;
 
 pub use conditions::{ConditionType, Reason, condition, conditions_after};
 pub use v1alpha1::{
-    AdoptionPolicy, DeletionPolicy, Destination, DriftPolicy, DriftedField, FINALIZER,
-    PAUSED_ANNOTATION, PinpointEventStreamRole, PinpointEventStreamRoleSpec,
+    ABANDON_ANNOTATION, AdoptionPolicy, DeletionPolicy, Destination, DriftPolicy, DriftedField,
+    FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole, PinpointEventStreamRoleSpec,
     PinpointEventStreamRoleStatus, RECONCILE_REQUESTED_AT_ANNOTATION, Source, crd,
 };

@@ -13,11 +13,17 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::conditions::ConditionType;
+
 /// The finalizer that keeps a resource until its role has been dealt with as its deletion policy says.
 pub const FINALIZER: &str = "streamrole.dev/finalizer";
 
 /// While this annotation is `"true"`, nothing is written to IAM for the resource.
 pub const PAUSED_ANNOTATION: &str = "streamrole.dev/paused";
+
+/// While this annotation is `"true"`, a resource that is being deleted is let go without a call to IAM, and
+/// whatever role it has stays as it is.
+pub const ABANDON_ANNOTATION: &str = "streamrole.dev/abandon";
 
 /// Any new value of this annotation asks for a reconcile now; the status echoes the value it handled.
 pub const RECONCILE_REQUESTED_AT_ANNOTATION: &str = "streamrole.dev/reconcile-requested-at";
@@ -151,8 +157,9 @@ pub struct PinpointEventStreamRoleSpec {
     pub exclusive_policies: bool,
 
     /// What to do when a role of this name exists already and was not created for this resource. `Never`:
-    /// leave it alone and say so. `Adopt`: take it over, change it as declared, and keep it on deletion
-    /// unless `deletionPolicy` says otherwise.
+    /// leave it alone and say so. `Adopt`: take over a role that no living resource owns, change it as
+    /// declared, and keep it on deletion unless `deletionPolicy` says otherwise. `TakeOver`: the same, and
+    /// also take a role from a resource of another cluster, which from then on leaves it alone.
     #[serde(default)]
     pub adoption_policy: AdoptionPolicy,
 
@@ -226,8 +233,10 @@ pub enum AdoptionPolicy {
     /// Leave it alone.
     #[default]
     Never,
-    /// Take it over.
+    /// Take it over, unless a resource owns it.
     Adopt,
+    /// Take it over, also from a resource of another cluster.
+    TakeOver,
 }
 
 /// What happens to the role when the resource is deleted.
@@ -308,6 +317,14 @@ pub struct DriftedField {
     /// What the live role has; absent when it has nothing there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<String>,
+}
+
+impl PinpointEventStreamRoleStatus {
+    /// The condition to wait for; absent until the resource was first looked at.
+    #[must_use]
+    pub fn ready(&self) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str())
+    }
 }
 
 fn tags_schema(_: &mut SchemaGenerator) -> Schema {

@@ -4,9 +4,15 @@ mod crd;
 mod rbac;
 mod run;
 
+use std::io::Write as _;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::{controller, iam};
 
 /// Keeps the IAM roles that `PinpointEventStreamRole` resources declare as declared.
 #[derive(Debug, Parser)]
@@ -26,6 +32,41 @@ enum Command {
     Rbac,
 }
 
+/// Why the process cannot go on; waiting would not help.
+#[derive(Debug, Error)]
+enum Error {
+    /// No cluster is configured.
+    #[error(
+        "no Kubernetes cluster is configured: {0}. Set KUBECONFIG to a kubeconfig file, or run in a pod with a service account"
+    )]
+    NoCluster(String),
+    /// No region is configured.
+    #[error(
+        "no AWS region is configured. Set AWS_REGION to any region of your partition, as in us-east-1: it decides which IAM is called"
+    )]
+    NoRegion,
+    /// The cluster cannot be used.
+    #[error(transparent)]
+    Cluster(#[from] controller::ClusterNotReady),
+    /// AWS cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] iam::NoCredentials),
+    /// The port is taken or not allowed.
+    #[error("cannot listen on {address}: {source}. Choose another address with --listen")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The operating system refused something basic.
+    #[error("cannot start: {0}")]
+    Start(#[from] std::io::Error),
+    /// Standard output is gone.
+    #[error("cannot print: {0}")]
+    Print(String),
+}
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -38,11 +79,13 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody is left to tell when standard error is gone.
-            let _ = std::io::Write::write_fmt(
-                &mut std::io::stderr(),
-                format_args!("streamrole: {error}\n"),
-            );
+            let _ = writeln!(std::io::stderr(), "streamrole: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn print_yaml(object: &impl Serialize) -> Result<(), Error> {
+    let yaml = serde_saphyr::to_string(object).map_err(|error| Error::Print(error.to_string()))?;
+    std::io::stdout().write_all(yaml.as_bytes()).map_err(|error| Error::Print(error.to_string()))
 }

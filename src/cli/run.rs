@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -13,6 +12,8 @@ use tracing::{info, warn};
 use crate::controller::{self, Options};
 use crate::iam::{self, Attempt, Iam};
 use crate::telemetry::{self, Health, LogFormat, Metrics};
+
+use super::Error;
 
 /// Flags of `streamrole run`. The cluster is that of KUBECONFIG, or the one the process runs in; AWS
 /// credentials, region and endpoint are found as by every AWS SDK (AWS_REGION, AWS_PROFILE,
@@ -56,41 +57,6 @@ enum Format {
     Text,
 }
 
-/// Why the process cannot go on; waiting would not help.
-#[derive(Debug, Error)]
-pub(super) enum Error {
-    /// No cluster is configured.
-    #[error(
-        "no Kubernetes cluster is configured: {0}. Set KUBECONFIG to a kubeconfig file, or run in a pod with a service account"
-    )]
-    NoCluster(String),
-    /// No region is configured.
-    #[error(
-        "no AWS region is configured. Set AWS_REGION to any region of your partition, as in us-east-1: it decides which IAM is called"
-    )]
-    NoRegion,
-    /// The cluster cannot be used.
-    #[error(transparent)]
-    Cluster(#[from] controller::ClusterNotReady),
-    /// AWS cannot be used.
-    #[error(transparent)]
-    Credentials(#[from] iam::NoCredentials),
-    /// The port is taken or not allowed.
-    #[error("cannot listen on {address}: {source}. Choose another address with --listen")]
-    Listen {
-        /// The address asked for.
-        address: SocketAddr,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The operating system refused something basic.
-    #[error("cannot start: {0}")]
-    Start(#[from] std::io::Error),
-    /// Standard output is gone.
-    #[error("cannot print: {0}")]
-    Print(String),
-}
-
 /// Runs the controller until it is told to stop.
 pub(super) fn run(args: Args) -> Result<(), Error> {
     telemetry::init_logs(match args.log_format {
@@ -104,7 +70,7 @@ pub(super) fn run(args: Args) -> Result<(), Error> {
 }
 
 async fn start(args: Args) -> Result<(), Error> {
-    let mut stop = stop_signal()?;
+    let stop = stop_signal()?;
     let metrics = Arc::new(Metrics::default());
     let health = Health::default();
     let listen = telemetry::serve(args.listen, Arc::clone(&metrics), health.clone())
@@ -125,7 +91,6 @@ async fn start(args: Args) -> Result<(), Error> {
         }
         _ = stopping.wait_for(|stopping| *stopping) => info!("stopped before the controller could start"),
     }
-    stop.mark_unchanged();
     Ok(())
 }
 

@@ -1,10 +1,12 @@
 //! Lets the role of a deleted resource go, as its policies and the role's ownership allow.
 
-use crate::api::PinpointEventStreamRole;
-use crate::role::{self, Deletion, RoleName, Write};
+use kube::ResourceExt as _;
 
-use super::Context;
+use crate::api::{ABANDON_ANNOTATION, PinpointEventStreamRole};
+use crate::role::{self, Deletion, Ownership, RoleName, Write};
+
 use super::status::{Progress, Verdict};
+use super::{Context, converge};
 
 /// What became of the role of a deleted resource.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -13,6 +15,8 @@ pub(super) enum Farewell {
     Deleted(RoleName),
     /// It stays, without our tags.
     Released(RoleName),
+    /// It stays as it is, whatever it is: the user asked to let the resource go without a look.
+    Abandoned(RoleName),
     /// There was nothing of ours to delete.
     Nothing,
 }
@@ -30,7 +34,18 @@ pub(super) async fn clean_up(
         return Ok(Farewell::Nothing);
     };
     progress.role_name = Some(name.to_string());
-    let observed = context.iam.observe_names(&name).await?;
+    if is_abandoned(resource) {
+        return Ok(Farewell::Abandoned(name));
+    }
+    let recent = context.own_writes.to(&name);
+    let observed = context.iam.observe_for_deletion(&name).await?;
+    let is_ours =
+        observed.as_ref().is_some_and(|role| Ownership::of(&role.tags, &owner) == Ownership::Ours);
+    // To take a role that is not shown yet for one that is gone would leave it behind for ever.
+    let may_be_unseen = context.own_writes.may_lack_those_of_an_earlier_process() && !is_ours;
+    if may_be_unseen || !recent.are_shown_by_names(observed.as_ref()) {
+        return Err(Verdict::NotShownYet);
+    }
     let spec = &resource.spec;
     let deletion = role::plan_deletion(
         &owner,
@@ -41,7 +56,7 @@ pub(super) async fn clean_up(
     );
     match deletion {
         Deletion::LeaveAlone => Ok(Farewell::Nothing),
-        Deletion::Blocked(policies) => Err(Verdict::DeletionBlocked(policies)),
+        Deletion::Blocked(by) => Err(Verdict::DeletionBlocked(by)),
         Deletion::Release(writes) => {
             write_all(&name, &writes, context).await?;
             Ok(Farewell::Released(name))
@@ -53,9 +68,13 @@ pub(super) async fn clean_up(
     }
 }
 
+fn is_abandoned(resource: &PinpointEventStreamRole) -> bool {
+    resource.annotations().get(ABANDON_ANNOTATION).is_some_and(|value| value == "true")
+}
+
 async fn write_all(name: &RoleName, writes: &[Write], context: &Context) -> Result<(), Verdict> {
     for write in writes {
-        context.iam.apply(name, write).await?;
+        converge::write(name, write, context).await?;
     }
     Ok(())
 }

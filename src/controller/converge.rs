@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 
 use crate::api::{PinpointEventStreamRole, Reason};
 use crate::iam::{ErrorKind, IamError, RoleIdentity};
-use crate::role::{self, DesiredRole, ObservedRole, Plan, Refusal, SpecError, Write};
+use crate::policy::PERMISSIONS_POLICY_NAME;
+use crate::role::{
+    self, DesiredRole, ObservedRole, Owner, Plan, Refusal, RoleName, SpecError, Standing, Write,
+};
 
 use super::reconcile::Error;
 use super::status::{Progress, Verdict};
-use super::{Context, publish};
+use super::{Context, neighbours, publish};
 
 impl From<SpecError> for Verdict {
     fn from(error: SpecError) -> Self {
@@ -39,11 +42,14 @@ pub(super) async fn converge(
 ) -> Result<Verdict, Verdict> {
     let desired = role::desired(resource, context.cluster.as_str())?;
     progress.role_name = Some(desired.name.to_string());
+    let precedence = context.neighbours.precedence(resource, &desired.name, &context.watched);
+    precedence.map_or(Ok(()), Err)?;
 
     if hands_off.is_none() && is_new(resource) {
         // Nobody has seen a role of this resource, so there is probably none: to create first saves the
         // look. The name being taken is what says otherwise.
-        match carry_out(role::plan(&desired, None)?, &desired, context, progress).await {
+        let plan = role::plan(&desired, None, |_| Standing::Keeps)?;
+        match carry_out(plan, &desired, context, progress).await {
             Ok(()) => return Ok(Verdict::Synced { extra_policies: Vec::new() }),
             Err(error) if error.kind == ErrorKind::AlreadyExists => {
                 *progress =
@@ -53,14 +59,23 @@ pub(super) async fn converge(
         }
     }
 
+    let mut recent = context.own_writes.to(&desired.name);
+    if !progress.was_in_sync && context.own_writes.may_lack_those_of_an_earlier_process() {
+        recent = recent.after_an_earlier_process();
+    }
     let observed = context.iam.observe(&desired.name).await?;
-    let plan = compare(&desired, observed.as_ref(), hands_off, progress)?;
+    if !recent.are_shown_by(observed.as_ref()) {
+        return Err(Verdict::NotShownYet);
+    }
+    let standing = |owner: &Owner| neighbours::standing(owner, resource, &context.watched);
+    let plan = compare(&desired, observed.as_ref(), hands_off, progress, standing)?;
+    let is_sure = recent.are_settled_by(&plan);
     if !plan.changes.is_empty() {
         announce(resource, context, progress).await;
     }
     let extra_policies = plan.extra_policies.clone();
     carry_out(plan, &desired, context, progress).await?;
-    Ok(Verdict::Synced { extra_policies })
+    if is_sure { Ok(Verdict::Synced { extra_policies }) } else { Err(Verdict::NotShownYet) }
 }
 
 /// What an observation asks for: a plan, or the verdict when nothing may be written. Pure.
@@ -69,8 +84,9 @@ pub(super) fn compare(
     observed: Option<&ObservedRole>,
     hands_off: Option<Reason>,
     progress: &mut Progress,
+    standing: impl Fn(&Owner) -> Standing,
 ) -> Result<Plan, Verdict> {
-    let plan = role::plan(desired, observed)?;
+    let plan = role::plan(desired, observed, standing)?;
     progress.role =
         observed.map(|role| RoleIdentity { arn: role.arn.clone(), role_id: role.role_id.clone() });
     progress.role_absent = observed.is_none();
@@ -101,7 +117,9 @@ async fn announce(resource: &mut PinpointEventStreamRole, context: &Context, pro
         Err(Error::Kube(error)) => {
             tracing::debug!("could not say that work is under way: {error}");
         }
-        Err(Error::CleanupPending(_) | Error::Unreadable(_) | Error::Incomplete(_)) => {}
+        Err(
+            Error::Unknown | Error::CleanupPending(_) | Error::Unreadable(_) | Error::Incomplete(_),
+        ) => {}
     }
 }
 
@@ -114,18 +132,19 @@ async fn carry_out(
     let declared: BTreeSet<_> = desired.tags.keys().cloned().collect();
     progress.tag_keys = Some(declared.union(&desired.former_tag_keys).cloned().collect());
     for change in plan.changes {
-        if let Write::CreateRole(new) = &change.write {
-            progress.role = Some(context.iam.create(&desired.name, new).await?);
+        if let Some(created) = write(&desired.name, &change.write, context).await? {
+            progress.role = Some(created);
             progress.role_absent = false;
             progress.permissions_policy_synced = Some(false);
-        } else {
-            context.iam.apply(&desired.name, &change.write).await?;
         }
         match &change.write {
             Write::CreateRole(_) | Write::UpdateAssumeRolePolicy(_) => {
                 progress.trust_policy_synced = Some(true);
             }
             Write::PutRolePolicy(_) => progress.permissions_policy_synced = Some(true),
+            Write::DeleteRolePolicy(name) if name == PERMISSIONS_POLICY_NAME => {
+                progress.permissions_policy_synced = Some(false);
+            }
             Write::TagRole(_)
             | Write::UntagRole(_)
             | Write::PutRolePermissionsBoundary(_)
@@ -139,4 +158,27 @@ async fn carry_out(
     }
     progress.tag_keys = Some(declared);
     Ok(())
+}
+
+/// Makes one write and remembers it. Gives the role when it was created.
+pub(super) async fn write(
+    name: &RoleName,
+    write: &Write,
+    context: &Context,
+) -> Result<Option<RoleIdentity>, IamError> {
+    let result = match write {
+        Write::CreateRole(new) => context.iam.create(name, new).await.map(Some),
+        Write::TagRole(_)
+        | Write::UntagRole(_)
+        | Write::PutRolePermissionsBoundary(_)
+        | Write::DeleteRolePermissionsBoundary
+        | Write::UpdateAssumeRolePolicy(_)
+        | Write::PutRolePolicy(_)
+        | Write::DeleteRolePolicy(_)
+        | Write::DetachRolePolicy(_)
+        | Write::UpdateRole { .. }
+        | Write::DeleteRole => context.iam.apply(name, write).await.map(|()| None),
+    };
+    context.own_writes.note(name, write, result.as_ref().map(drop));
+    result
 }

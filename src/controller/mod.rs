@@ -4,6 +4,8 @@
 mod cleanup;
 mod converge;
 mod events;
+mod neighbours;
+mod own_writes;
 mod preflight;
 mod publish;
 mod rbac;
@@ -12,17 +14,17 @@ mod requeue;
 mod resync;
 mod settled;
 mod status;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
-use futures::channel::mpsc;
 use futures::future::try_join_all;
 use futures::stream::{FuturesUnordered, StreamExt as _, TryStreamExt as _};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{self, Action, Controller};
-use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{PredicateConfig, WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -32,7 +34,9 @@ use crate::api::PinpointEventStreamRole;
 use crate::iam::Iam;
 use crate::telemetry::{Health, Metrics};
 
-use resync::Watched;
+use neighbours::Neighbours;
+use own_writes::OwnWrites;
+use watched::{Feed, Watched};
 
 pub use preflight::{ClusterId, ClusterNotReady, wait_for_cluster};
 pub use rbac::cluster_role;
@@ -70,7 +74,11 @@ struct Context {
     events: events::Events,
     metrics: Arc<Metrics>,
     requeue: requeue::Requeue,
-    suspects: resync::Suspects,
+    watched: Watched,
+    neighbours: Neighbours,
+    own_writes: OwnWrites,
+    /// Turns true once all resources are known: until then nobody can say whose role is whose.
+    listed: watch::Sender<bool>,
     /// One permit for each role that may be worked on in IAM at once.
     workers: Semaphore,
 }
@@ -87,6 +95,7 @@ pub async fn run(
 ) {
     let (events, sending) = events::events(client.clone());
     let telling = tokio::spawn(sending);
+    let (watched, feeds) = Watched::new(&options.namespaces);
     let context = Arc::new(Context {
         events,
         client: client.clone(),
@@ -94,29 +103,25 @@ pub async fn run(
         cluster,
         metrics,
         requeue: requeue::Requeue::new(options.resync),
-        suspects: resync::Suspects::default(),
+        watched,
+        neighbours: Neighbours::default(),
+        own_writes: OwnWrites::new(),
+        listed: watch::Sender::new(false),
         workers: Semaphore::new(options.concurrency.into()),
     });
-    let apis = if options.namespaces.is_empty() {
-        vec![Api::all(client)]
-    } else {
-        let in_namespace = |name: &String| Api::namespaced(client.clone(), name);
-        options.namespaces.iter().map(in_namespace).collect()
-    };
-
     // While some reconciles write to Kubernetes, others keep the workers busy.
     let reconciles = options.concurrency.saturating_mul(2);
-    let (mut listed, mut watched) = (Vec::new(), Vec::new());
-    let controllers: FuturesUnordered<_> = apis
+    let (listings, controllers): (Vec<_>, FuturesUnordered<_>) = feeds
         .into_iter()
-        .map(|api| {
-            let (tell_listed, heard) = oneshot::channel();
-            let (reconcile, asked) = mpsc::unbounded();
-            let (resources, writer) = reflector::store();
-            listed.push(heard);
-            watched.push(Watched { resources: resources.clone(), reconcile });
-            let triggers = triggers(api, writer, tell_listed);
-            Controller::for_stream(triggers, resources)
+        .map(|feed| {
+            let (tell_listed, listed) = oneshot::channel();
+            let Feed { namespace, resources, writer, asked } = feed;
+            let api = match namespace {
+                None => Api::all(client.clone()),
+                Some(namespace) => Api::namespaced(client.clone(), &namespace),
+            };
+            let triggers = triggers(api, writer, Arc::clone(&context), tell_listed);
+            let controller = Controller::for_stream(triggers, resources)
                 .with_config(controller::Config::default().concurrency(reconciles))
                 .reconcile_on(asked)
                 .graceful_shutdown_on(stopped(stop.clone()))
@@ -124,15 +129,17 @@ pub async fn run(
                 .for_each(|result| {
                     log_result(result);
                     futures::future::ready(())
-                })
+                });
+            (listed, controller)
         })
-        .collect();
+        .unzip();
     let in_resync = Arc::clone(&context);
     let resyncing = tokio::spawn(async move {
-        if try_join_all(listed).await.is_ok() {
+        if try_join_all(listings).await.is_ok() {
+            in_resync.listed.send_replace(true);
             health.set_ready();
             info!("watching; ready");
-            resync::resync(watched, in_resync, options.resync).await;
+            resync::resync(in_resync, options.resync).await;
         }
     });
 
@@ -164,7 +171,8 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 /// The changes that call for a reconcile; tells once when all resources have been listed.
 fn triggers(
     api: Api<Guarded>,
-    writer: reflector::store::Writer<Guarded>,
+    writer: kube::runtime::reflector::store::Writer<Guarded>,
+    context: Arc<Context>,
     tell_listed: oneshot::Sender<()>,
 ) -> impl Stream<Item = watcher::Result<Guarded>> {
     let mut tell_listed = Some(tell_listed);
@@ -174,6 +182,7 @@ fn triggers(
         .reflect(writer)
         // Not Store::wait_until_ready: it wakes only the last of several who wait, and the controller is one.
         .inspect_ok(move |event| {
+            context.neighbours.heard(event, &context.watched);
             let all_listed = matches!(event, watcher::Event::InitDone);
             if let Some(tell) = tell_listed.take_if(|_| all_listed) {
                 // Nobody waits any more when the process is being stopped.
@@ -194,6 +203,9 @@ fn log_result(result: Result<(ObjectRef<Guarded>, Action), ControllerError>) {
         Ok((resource, action)) => debug!(%resource, ?action, "reconciled"),
         Err(controller::Error::ObjectNotFound(resource)) => {
             debug!(%resource, "gone before its turn");
+        }
+        Err(controller::Error::ReconcilerFailed(reconcile::Error::Unknown, resource)) => {
+            debug!(%resource, "unknown to the API server");
         }
         Err(controller::Error::ReconcilerFailed(error, resource)) => {
             let (name, namespace) = (resource.name, resource.namespace);

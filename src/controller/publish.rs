@@ -8,7 +8,7 @@ use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::json;
 use tracing::{info, warn};
 
-use crate::api::{ConditionType, PinpointEventStreamRole, PinpointEventStreamRoleStatus, Reason};
+use crate::api::{PinpointEventStreamRole, PinpointEventStreamRoleStatus, Reason};
 use crate::role::{Change, Write};
 
 use super::cleanup::Farewell;
@@ -26,9 +26,10 @@ pub(super) async fn publish(
     progress: &Progress,
     verdict: &Verdict,
 ) -> Result<PinpointEventStreamRoleStatus, Error> {
-    let status = status_after(resource, progress, verdict, Timestamp::now());
+    let now = Timestamp::now();
+    let status = status_after(resource, progress, verdict, now);
     log_outcome(resource, progress, verdict, &status);
-    context.metrics.reconciled(verdict.reason().as_str());
+    context.metrics.reconciled(verdict.reason(resource, progress, now).as_str());
     for event in events(resource, progress, verdict, &status) {
         context.events.tell(event, resource.object_ref(&())).await;
     }
@@ -49,6 +50,12 @@ pub(super) async fn publish_farewell(
         Farewell::Released(name) => (
             "Released",
             format!("The IAM role {name} stays; the ownership tags were taken off it."),
+        ),
+        Farewell::Abandoned(name) => (
+            "Abandoned",
+            format!(
+                "The resource was let go without a call to IAM, as its annotation asks. An IAM role {name} may still exist, with this resource's ownership tags."
+            ),
         ),
         Farewell::Nothing => return,
     };
@@ -76,7 +83,7 @@ async fn write_status(
     let params = PatchParams::apply(CONTROLLER_NAME).force();
     match api.patch_status(&name, &params, &Patch::Apply(body)).await {
         Ok(_) => Ok(()),
-        Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(()),
+        Err(kube::Error::Api(answer)) if answer.is_not_found() => Err(Error::Unknown),
         Err(error) => Err(error.into()),
     }
 }
@@ -94,7 +101,7 @@ fn log_outcome(
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
     let generation = resource.metadata.generation.unwrap_or_default();
     let role = progress.role_name.as_deref().unwrap_or_default();
-    let reason = verdict.reason().as_str();
+    let reason = status.ready().map_or("", |ready| ready.reason.as_str());
     let changes = parts(&progress.made);
     let message = ready_message(status);
     if is_bad_news(verdict) {
@@ -114,14 +121,12 @@ fn events(
     if !progress.made.is_empty() {
         events.push(event_of_changes(progress));
     }
-    let ready = |status: &PinpointEventStreamRoleStatus| {
-        let ready = status.conditions.iter().find(|c| c.type_ == ConditionType::Ready.as_str());
-        ready.map(|ready| (ready.reason.clone(), ready.message.clone()))
+    let said = |status: &PinpointEventStreamRoleStatus| {
+        status.ready().map(|ready| (ready.reason.clone(), ready.message.clone()))
     };
-    let said_already = resource.status.as_ref().and_then(ready) == ready(status);
-    if is_bad_news(verdict) && !said_already {
-        let reason = verdict.reason().as_str();
-        events.push(event(EventType::Warning, reason, "Reconcile", ready_message(status)));
+    let said_already = resource.status.as_ref().and_then(said) == said(status);
+    if let (true, false, Some(ready)) = (is_bad_news(verdict), said_already, status.ready()) {
+        events.push(event(EventType::Warning, &ready.reason, "Reconcile", &ready.message));
     }
     events
 }
@@ -160,7 +165,7 @@ fn event(type_: EventType, reason: &str, action: &str, note: &str) -> Event {
 
 fn is_bad_news(verdict: &Verdict) -> bool {
     match verdict {
-        Verdict::Progressing => false,
+        Verdict::Progressing | Verdict::NotShownYet => false,
         Verdict::Synced { extra_policies } => !extra_policies.is_empty(),
         Verdict::LeftAlone { reason, differences } => {
             !differences.is_empty() && *reason == Reason::DriftReported
@@ -168,7 +173,8 @@ fn is_bad_news(verdict: &Verdict) -> bool {
         Verdict::InvalidSpec(_)
         | Verdict::Refused(_)
         | Verdict::Failed(_)
-        | Verdict::DeletionBlocked(_) => true,
+        | Verdict::DeletionBlocked(_)
+        | Verdict::DeletionPaused => true,
     }
 }
 
@@ -179,11 +185,7 @@ fn parts(changes: &[Change]) -> String {
 }
 
 fn ready_message(status: &PinpointEventStreamRoleStatus) -> &str {
-    status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == ConditionType::Ready.as_str())
-        .map_or("", |condition| condition.message.as_str())
+    status.ready().map_or("", |ready| ready.message.as_str())
 }
 
 fn shortened(text: &str, longest: usize) -> String {

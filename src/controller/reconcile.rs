@@ -13,12 +13,16 @@ use kube::{Api, Resource as _, ResourceExt as _};
 use thiserror::Error;
 
 use crate::api::{
-    FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole, RECONCILE_REQUESTED_AT_ANNOTATION,
+    ABANDON_ANNOTATION, FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole,
+    RECONCILE_REQUESTED_AT_ANNOTATION,
 };
 use crate::iam::Retry;
 
 use super::status::{Progress, Verdict};
 use super::{Context, Guarded, cleanup, converge, publish, settled};
+
+/// When the API server is asked again for an object that it does not know.
+const AFTER_UNKNOWN: Duration = Duration::from_secs(2);
 
 /// Why a reconcile could not be finished. Failures of IAM are no such thing: they are outcomes, and the
 /// status tells of them.
@@ -27,6 +31,10 @@ pub(super) enum Error {
     /// The API server did not take what should be written.
     #[error("cannot write to the Kubernetes API: {0}")]
     Kube(#[from] kube::Error),
+    /// The API server does not know the object. If that is so it is not asked for again; just after a start
+    /// of the API server it may be the resource that is not known yet.
+    #[error("the Kubernetes API does not know the object")]
+    Unknown,
     /// The role of a deleted resource is still there; the status says why.
     #[error("the resource cannot be let go yet; its status says why")]
     CleanupPending(Option<Duration>),
@@ -40,14 +48,14 @@ pub(super) enum Error {
     Incomplete(&'static str),
 }
 
-/// What a change must touch to be looked at: the spec, deletion, our finalizer, our two annotations. Never
+/// What a change must touch to be looked at: the spec, deletion, our finalizer, our annotations. Never
 /// the status, or each write of ours would call for another reconcile.
 pub(super) fn trigger(resource: &Guarded) -> u64 {
     let meta = resource.meta();
     let mut hash = DefaultHasher::new();
     (meta.generation, meta.deletion_timestamp.is_some()).hash(&mut hash);
     resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER).hash(&mut hash);
-    for annotation in [PAUSED_ANNOTATION, RECONCILE_REQUESTED_AT_ANNOTATION] {
+    for annotation in [PAUSED_ANNOTATION, ABANDON_ANNOTATION, RECONCILE_REQUESTED_AT_ANNOTATION] {
         resource.annotations().get(annotation).hash(&mut hash);
     }
     hash.finish()
@@ -57,12 +65,12 @@ pub(super) async fn reconcile(
     resource: Arc<Guarded>,
     context: Arc<Context>,
 ) -> Result<Action, Error> {
+    // An error means that the process is being stopped.
+    let _ = context.listed.subscribe().wait_for(|listed| *listed).await;
     let _running = context.metrics.reconcile_started();
     match &resource.0 {
         Ok(resource) if !is_asked_for(resource, &context) => Ok(Action::await_change()),
-        Ok(resource) if settled::is_paused(resource) => {
-            bring_about(resource.clone(), &context).await
-        }
+        Ok(resource) if settled::is_paused(resource) => pause(resource, &context).await,
         Ok(resource) => with_finalizer(resource, &context).await,
         Err(invalid) => Err(Error::Unreadable(invalid.error.clone())),
     }
@@ -72,7 +80,7 @@ pub(super) async fn reconcile(
 /// finds something suspicious, or something failed after the status was written.
 fn is_asked_for(resource: &PinpointEventStreamRole, context: &Context) -> bool {
     let uid = resource.uid().unwrap_or_default();
-    context.suspects.take(&uid)
+    context.watched.take_suspect(&uid)
         || context.requeue.is_failing(&uid)
         || !settled::is_settled(resource)
 }
@@ -82,6 +90,7 @@ fn is_asked_for(resource: &PinpointEventStreamRole, context: &Context) -> bool {
 pub(super) fn after_error(resource: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
     let uid = resource.uid().unwrap_or_default();
     match error {
+        Error::Unknown => Action::requeue(AFTER_UNKNOWN),
         Error::CleanupPending(pause) => pause.map_or_else(Action::await_change, Action::requeue),
         Error::Kube(_) => {
             context.metrics.reconcile_failed();
@@ -109,21 +118,32 @@ async fn with_finalizer(
             finalizer::Event::Cleanup(resource) => let_go(&resource, context).await,
         }
     });
-    done.await.or_else(|error| match error {
-        finalizer::Error::ApplyFailed(error) | finalizer::Error::CleanupFailed(error) => Err(error),
-        // Deleted meanwhile: nothing is left to do.
+    done.await.map_err(|error| match error {
+        finalizer::Error::ApplyFailed(error) | finalizer::Error::CleanupFailed(error) => error,
         finalizer::Error::AddFinalizer(kube::Error::Api(status))
         | finalizer::Error::RemoveFinalizer(kube::Error::Api(status))
             if status.is_not_found() =>
         {
-            Ok(Action::await_change())
+            Error::Unknown
         }
         finalizer::Error::AddFinalizer(error) | finalizer::Error::RemoveFinalizer(error) => {
-            Err(error.into())
+            error.into()
         }
-        finalizer::Error::UnnamedObject => Err(Error::Incomplete("name")),
-        finalizer::Error::InvalidFinalizer => Err(Error::Incomplete("valid finalizer")),
+        finalizer::Error::UnnamedObject => Error::Incomplete("name"),
+        finalizer::Error::InvalidFinalizer => Error::Incomplete("valid finalizer"),
     })
+}
+
+/// Nothing is written for a paused resource, and one that is being deleted has to wait.
+async fn pause(resource: &PinpointEventStreamRole, context: &Context) -> Result<Action, Error> {
+    if resource.metadata.deletion_timestamp.is_none() {
+        return bring_about(resource.clone(), context).await;
+    }
+    if settled::is_guarded(resource) {
+        let progress = Progress::of(resource);
+        publish::publish(resource, context, &progress, &Verdict::DeletionPaused).await?;
+    }
+    Ok(Action::await_change())
 }
 
 async fn bring_about(
@@ -137,7 +157,11 @@ async fn bring_about(
         let converged = converge::converge(&mut resource, context, &mut progress, hands_off).await;
         converged.unwrap_or_else(identity)
     };
-    publish::publish(&resource, context, &progress, &verdict).await?;
+    // What was as declared stays so while IAM is behind with showing it.
+    let is_behind = matches!(verdict, Verdict::NotShownYet);
+    if !(is_behind && progress.was_in_sync && progress.made.is_empty()) {
+        publish::publish(&resource, context, &progress, &verdict).await?;
+    }
     Ok(pause_after(&resource, context, &verdict).map_or_else(Action::await_change, Action::requeue))
 }
 

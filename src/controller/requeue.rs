@@ -53,7 +53,7 @@ impl Requeue {
 
 fn pauses(first: Duration, longest: Duration) -> ExponentialBackoff {
     ExponentialBuilder::default()
-        .with_min_delay(first)
+        .with_min_delay(first.min(longest))
         .with_max_delay(longest)
         .with_jitter()
         .without_max_times()

@@ -4,12 +4,10 @@
 //! which is older than our last write does no harm.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::channel::mpsc::UnboundedSender;
-use kube::ResourceExt as _;
-use kube::runtime::reflector::{ObjectRef, Store};
 use tracing::{info, warn};
 
 use crate::iam::{ErrorKind, IamError, RoleSettings};
@@ -22,27 +20,6 @@ const CALLS_OF_ONE_LOOK: usize = 4;
 
 /// How soon a resync that failed is tried again, at the latest.
 const AFTER_FAILURE: Duration = Duration::from_secs(30);
-
-/// Resources (by uid) whose next reconcile must look at the role although the status seems settled.
-#[derive(Debug, Default)]
-pub(super) struct Suspects(Mutex<HashSet<String>>);
-
-impl Suspects {
-    fn mark(&self, uid: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(uid);
-    }
-
-    /// Whether the resource was marked. It no longer is.
-    pub(super) fn take(&self, uid: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid)
-    }
-}
-
-/// The resources that one controller watches, and how to have one of them reconciled.
-pub(super) struct Watched {
-    pub resources: Store<Guarded>,
-    pub reconcile: UnboundedSender<ObjectRef<Guarded>>,
-}
 
 /// How a resync looks at the roles.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,15 +40,12 @@ fn cheapest(resources: usize, snapshot_calls: Option<usize>) -> Method {
     }
 }
 
-/// A settled resource whose turn it is.
-struct Due {
-    watched: usize,
-    resource: Arc<Guarded>,
-}
+/// Settled resources by the key of their role's name.
+type Due = HashMap<String, Vec<Arc<Guarded>>>;
 
 /// Compares all settled resources at once and then every `period`, spread by a tenth either way.
-pub(super) async fn resync(watched: Vec<Watched>, context: Arc<Context>, period: Duration) {
-    let mut resync = Resync { watched, context, period, snapshot_calls: None, denied: false };
+pub(super) async fn resync(context: Arc<Context>, period: Duration) {
+    let mut resync = Resync { context, period, snapshot_calls: None, denied: false };
     loop {
         let pause = match resync.once().await {
             Ok(()) => period.mul_f64(fastrand::f64().mul_add(0.2, 0.9)),
@@ -85,7 +59,6 @@ pub(super) async fn resync(watched: Vec<Watched>, context: Arc<Context>, period:
 }
 
 struct Resync {
-    watched: Vec<Watched>,
     context: Arc<Context>,
     period: Duration,
     snapshot_calls: Option<usize>,
@@ -94,6 +67,7 @@ struct Resync {
 
 impl Resync {
     async fn once(&mut self) -> Result<(), IamError> {
+        self.resume_unfinished();
         let due = self.due();
         let number: usize = due.values().map(Vec::len).sum();
         if number == 0 {
@@ -111,65 +85,66 @@ impl Resync {
         Ok(())
     }
 
-    /// Settled resources by the name of their role in lower case: IAM does not tell role names apart by case.
-    fn due(&self) -> HashMap<String, Vec<Due>> {
-        let mut due: HashMap<String, Vec<Due>> = HashMap::new();
-        for (index, watched) in self.watched.iter().enumerate() {
-            for guarded in watched.resources.state() {
-                let Ok(resource) = &guarded.0 else { continue };
-                let Ok(name) = role::role_name(resource) else { continue };
-                if settled::is_settled(resource) {
-                    let name = name.as_str().to_ascii_lowercase();
-                    due.entry(name).or_default().push(Due { watched: index, resource: guarded });
-                }
+    /// What is not settled is at work, or comes back by itself after a failure. If a reconcile was lost, for
+    /// whatever reason, this makes good for it; if none was, it finds nothing to do.
+    fn resume_unfinished(&self) {
+        for guarded in self.context.watched.all() {
+            let Ok(resource) = &guarded.0 else { continue };
+            let uid = resource.metadata.uid.as_deref().unwrap_or_default();
+            if !settled::is_settled(resource) && !self.context.requeue.is_failing(uid) {
+                self.context.watched.reconcile(&guarded);
+            }
+        }
+    }
+
+    /// Settled resources by the key of their role's name.
+    fn due(&self) -> Due {
+        let mut due = Due::new();
+        for guarded in self.context.watched.all() {
+            let Ok(resource) = &guarded.0 else { continue };
+            let Ok(name) = role::role_name(resource) else { continue };
+            if settled::is_settled(resource) {
+                due.entry(name.key()).or_default().push(guarded);
             }
         }
         due
     }
 
     /// Reads the lists page by page and marks what is news. `false` when it was given up as too dear.
-    async fn snapshot(
-        &mut self,
-        due: &HashMap<String, Vec<Due>>,
-        at_most: usize,
-    ) -> Result<bool, IamError> {
-        let mut calls = 0;
+    async fn snapshot(&mut self, due: &Due, at_most: usize) -> Result<bool, IamError> {
+        let iam = &self.context.iam;
+        let mut budget = Budget { calls: 0, at_most };
         let mut settings: HashMap<String, RoleSettings> = HashMap::new();
         let mut next = None;
         loop {
-            let page = self.context.iam.settings_page(next).await?;
-            calls += 1;
+            let page = iam.settings_page(next).await?;
             settings.extend(named(page.roles, due));
-            next = page.next;
-            if next.is_none() {
-                break;
-            }
-            if calls >= at_most {
-                return Ok(self.give_up(calls));
+            match budget.after(page.next) {
+                ControlFlow::Continue(marker) => next = Some(marker),
+                ControlFlow::Break(true) => break,
+                ControlFlow::Break(false) => return Ok(self.give_up(budget.calls)),
             }
         }
 
         let mut missing: HashSet<&str> = due.keys().map(String::as_str).collect();
+        let mut next = None;
         loop {
-            let page = self.context.iam.details_page(next).await?;
-            calls += 1;
+            let page = iam.details_page(next).await?;
             for (name, role) in named(page.roles, due) {
                 missing.remove(name.as_str());
                 let role = with_settings(role, settings.get(&name));
                 self.compare(due.get(&name), Some(&role));
             }
-            next = page.next;
-            if next.is_none() {
-                break;
-            }
-            if calls >= at_most {
-                return Ok(self.give_up(calls));
+            match budget.after(page.next) {
+                ControlFlow::Continue(marker) => next = Some(marker),
+                ControlFlow::Break(true) => break,
+                ControlFlow::Break(false) => return Ok(self.give_up(budget.calls)),
             }
         }
         for name in missing {
             self.compare(due.get(name), None);
         }
-        self.snapshot_calls = Some(calls);
+        self.snapshot_calls = Some(budget.calls);
         self.denied = false;
         self.context.metrics.resynced("snapshot", false);
         Ok(true)
@@ -182,28 +157,21 @@ impl Resync {
         false
     }
 
-    fn compare(&self, due: Option<&Vec<Due>>, observed: Option<&ObservedRole>) {
-        for one in due.into_iter().flatten() {
-            let Ok(resource) = &one.resource.0 else { continue };
-            if settled::is_news(resource, observed, self.context.cluster.as_str()) {
-                self.suspect(one);
+    fn compare(&self, due: Option<&Vec<Arc<Guarded>>>, observed: Option<&ObservedRole>) {
+        for guarded in due.into_iter().flatten() {
+            let Ok(resource) = &guarded.0 else { continue };
+            if settled::is_news(resource, observed, &self.context) {
+                self.context.watched.look_at(guarded);
             }
         }
     }
 
-    fn suspect(&self, due: &Due) {
-        let Some(watched) = self.watched.get(due.watched) else { return };
-        self.context.suspects.mark(due.resource.uid().unwrap_or_default());
-        // The other end is gone when the controller is being stopped.
-        let _ = watched.reconcile.unbounded_send(ObjectRef::from_obj(&*due.resource));
-    }
-
     /// Spread over the period, so that they do not come all at once.
-    async fn one_by_one(&self, due: HashMap<String, Vec<Due>>, number: usize) {
+    async fn one_by_one(&self, due: Due, number: usize) {
         self.context.metrics.resynced("one_by_one", self.denied);
         let pause = self.period / u32::try_from(number).unwrap_or(u32::MAX);
         for one in due.into_values().flatten() {
-            self.suspect(&one);
+            self.context.watched.look_at(&one);
             tokio::time::sleep(pause).await;
         }
     }
@@ -219,10 +187,28 @@ impl Resync {
     }
 }
 
-/// Of a page, what is due, by name in lower case.
+/// How many calls a snapshot may take.
+struct Budget {
+    calls: usize,
+    at_most: usize,
+}
+
+impl Budget {
+    /// After a page: the marker of the next one, or whether the list is complete.
+    fn after(&mut self, next: Option<String>) -> ControlFlow<bool, String> {
+        self.calls += 1;
+        match next {
+            None => ControlFlow::Break(true),
+            Some(_) if self.calls >= self.at_most => ControlFlow::Break(false),
+            Some(marker) => ControlFlow::Continue(marker),
+        }
+    }
+}
+
+/// Of a page, what is due, by the key of its name.
 fn named<T>(
     page: impl Iterator<Item = (String, T)>,
-    due: &HashMap<String, Vec<Due>>,
+    due: &Due,
 ) -> impl Iterator<Item = (String, T)> {
     page.map(|(name, role)| (name.to_ascii_lowercase(), role))
         .filter(|(name, _)| due.contains_key(name))

@@ -7,13 +7,14 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{Resource as _, ResourceExt as _};
 
 use crate::api::{
-    ConditionType, DriftPolicy, FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole,
+    DriftPolicy, FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole,
     RECONCILE_REQUESTED_AT_ANNOTATION, Reason,
 };
-use crate::role::{self, ObservedRole};
+use crate::role::{self, ObservedRole, Owner, Refusal, RoleName, Standing};
 
 use super::converge::compare;
 use super::status::{Progress, Verdict, status_after};
+use super::{Context, neighbours};
 
 /// Reasons that hold until the resource or the role changes.
 const HOLDING: [Reason; 9] = [
@@ -33,6 +34,11 @@ pub(super) fn is_paused(resource: &PinpointEventStreamRole) -> bool {
     resource.annotations().get(PAUSED_ANNOTATION).is_some_and(|value| value == "true")
 }
 
+/// Whether the resource stays, once it is deleted, until we let it go.
+pub(super) fn is_guarded(resource: &PinpointEventStreamRole) -> bool {
+    resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+}
+
 /// Why nothing may be written for the resource, if so.
 pub(super) fn hands_off(resource: &PinpointEventStreamRole) -> Option<Reason> {
     match resource.spec.drift_policy {
@@ -47,15 +53,13 @@ pub(super) fn is_settled(resource: &PinpointEventStreamRole) -> bool {
     let Some(status) = &resource.status else {
         return false;
     };
-    let is_ready = |type_: &str| type_ == ConditionType::Ready.as_str();
-    let Some(ready) = status.conditions.iter().find(|condition| is_ready(&condition.type_)) else {
+    let Some(ready) = status.ready() else {
         return false;
     };
     let requested = resource.annotations().get(RECONCILE_REQUESTED_AT_ANNOTATION);
     let is_paused = is_paused(resource);
-    let is_guarded = resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
     resource.meta().deletion_timestamp.is_none()
-        && (is_guarded || is_paused)
+        && (is_guarded(resource) || is_paused)
         && status.observed_generation == resource.meta().generation
         && status.last_handled_reconcile_at.as_ref() == requested
         && HOLDING.iter().any(|reason| reason.as_str() == ready.reason)
@@ -66,11 +70,24 @@ pub(super) fn is_settled(resource: &PinpointEventStreamRole) -> bool {
 pub(super) fn is_news(
     resource: &PinpointEventStreamRole,
     observed: Option<&ObservedRole>,
+    context: &Context,
+) -> bool {
+    let standing = |owner: &Owner| neighbours::standing(owner, resource, &context.watched);
+    let precedence =
+        |name: &RoleName| context.neighbours.precedence(resource, name, &context.watched);
+    differs_from_status(resource, observed, context.cluster.as_str(), precedence, standing)
+}
+
+fn differs_from_status(
+    resource: &PinpointEventStreamRole,
+    observed: Option<&ObservedRole>,
     cluster: &str,
+    precedence: impl Fn(&RoleName) -> Option<Refusal>,
+    standing: impl Fn(&Owner) -> Standing,
 ) -> bool {
     let mut progress = Progress::of(resource);
-    let (Ok(Some(verdict)) | Err(verdict)) = verdict(resource, observed, cluster, &mut progress)
-    else {
+    let verdict = verdict(resource, observed, cluster, &mut progress, precedence, standing);
+    let (Ok(Some(verdict)) | Err(verdict)) = verdict else {
         return true;
     };
     let now = Timestamp::UNIX_EPOCH;
@@ -83,10 +100,13 @@ fn verdict(
     observed: Option<&ObservedRole>,
     cluster: &str,
     progress: &mut Progress,
+    precedence: impl Fn(&RoleName) -> Option<Refusal>,
+    standing: impl Fn(&Owner) -> Standing,
 ) -> Result<Option<Verdict>, Verdict> {
     let desired = role::desired(resource, cluster)?;
     progress.role_name = Some(desired.name.to_string());
-    let plan = compare(&desired, observed, hands_off(resource), progress)?;
+    precedence(&desired.name).map_or(Ok(()), Err)?;
+    let plan = compare(&desired, observed, hands_off(resource), progress, standing)?;
     let extra_policies = plan.extra_policies;
     Ok(plan.changes.is_empty().then_some(Verdict::Synced { extra_policies }))
 }
@@ -184,7 +204,14 @@ mod tests {
     fn settled_on(observed: &ObservedRole) -> PinpointEventStreamRole {
         let mut resource = resource(&[]);
         let mut progress = Progress::of(&resource);
-        let verdict = verdict(&resource, Some(observed), CLUSTER, &mut progress);
+        let verdict = verdict(
+            &resource,
+            Some(observed),
+            CLUSTER,
+            &mut progress,
+            |_| None,
+            |_| Standing::Keeps,
+        );
         let (Ok(Some(verdict)) | Err(verdict)) = verdict else {
             panic!("nothing is to be written")
         };
@@ -197,10 +224,13 @@ mod tests {
     fn an_observation_is_news_when_it_asks_for_a_write_or_for_another_status() {
         let observed = observed_as_declared(&resource(&[]));
         let settled = settled_on(&observed);
+        let is_news = |resource: &_, observed: Option<&_>| {
+            differs_from_status(resource, observed, CLUSTER, |_| None, |_| Standing::Keeps)
+        };
         let with = |change: fn(&mut ObservedRole)| {
             let mut observed = observed.clone();
             change(&mut observed);
-            is_news(&settled, Some(&observed), CLUSTER)
+            is_news(&settled, Some(&observed))
         };
         assert!(!with(|_| {}), "the same again");
         assert!(with(|role| role.description = "changed".into()), "something to write");
@@ -212,6 +242,6 @@ mod tests {
             }),
             "something to tell"
         );
-        assert!(is_news(&settled, None, CLUSTER), "the role is gone");
+        assert!(is_news(&settled, None), "the role is gone");
     }
 }

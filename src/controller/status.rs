@@ -3,17 +3,22 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::api::{
-    ConditionType, DriftedField, PinpointEventStreamRole, PinpointEventStreamRoleStatus,
-    RECONCILE_REQUESTED_AT_ANNOTATION, Reason, condition, conditions_after,
+    ABANDON_ANNOTATION, ConditionType, DriftedField, PAUSED_ANNOTATION, PinpointEventStreamRole,
+    PinpointEventStreamRoleStatus, RECONCILE_REQUESTED_AT_ANNOTATION, Reason, condition,
+    conditions_after,
 };
 use crate::iam::{ErrorKind, IamError, Retry, RoleIdentity};
 use crate::policy::Difference;
-use crate::role::{Change, Refusal, SpecError, destination_label};
+use crate::role::{Change, Refusal, SpecError, destination_label, expected_arn};
+
+/// How long a principal that IAM does not know may be one that it does not know yet.
+const PROPAGATION: Duration = Duration::from_mins(2);
 
 /// What a reconcile learned and did, however it ended.
 #[derive(Debug, Default)]
@@ -39,13 +44,11 @@ pub(super) struct Progress {
 impl Progress {
     /// Before anything was looked at.
     pub(super) fn of(resource: &PinpointEventStreamRole) -> Self {
-        let is_in_sync = |condition: &Condition| {
-            condition.type_ == ConditionType::Ready.as_str()
-                && condition.status == "True"
-                && condition.observed_generation == resource.metadata.generation
+        let ready = resource.status.as_ref().and_then(PinpointEventStreamRoleStatus::ready);
+        let is_in_sync = |ready: &Condition| {
+            ready.status == "True" && ready.observed_generation == resource.metadata.generation
         };
-        let was_in_sync = resource.status.iter().flat_map(|s| &s.conditions).any(is_in_sync);
-        Self { was_in_sync, ..Self::default() }
+        Self { was_in_sync: ready.is_some_and(is_in_sync), ..Self::default() }
     }
 }
 
@@ -64,8 +67,12 @@ pub(super) enum Verdict {
     Refused(Refusal),
     /// A call to IAM failed.
     Failed(IamError),
-    /// The resource is being deleted but these policies on the role are not ours to delete.
+    /// IAM does not show yet what was written a moment ago.
+    NotShownYet,
+    /// The resource is being deleted but these things on the role are not ours to delete.
     DeletionBlocked(Vec<String>),
+    /// The resource is being deleted and is annotated as paused.
+    DeletionPaused,
 }
 
 /// What a verdict says in the Ready condition and beside it.
@@ -94,8 +101,13 @@ impl Saying {
 
 impl Verdict {
     /// The reason on the Ready condition.
-    pub(super) fn reason(&self) -> Reason {
-        self.saying(&Progress::default()).reason
+    pub(super) fn reason(
+        &self,
+        resource: &PinpointEventStreamRole,
+        progress: &Progress,
+        now: Timestamp,
+    ) -> Reason {
+        self.saying(&Setting { resource, progress, now }).reason
     }
 
     /// When to try again; `None` when the resource is settled.
@@ -105,13 +117,16 @@ impl Verdict {
             | Self::Synced { .. }
             | Self::LeftAlone { .. }
             | Self::InvalidSpec(_)
-            | Self::Refused(_) => None,
+            | Self::Refused(_)
+            | Self::DeletionPaused => None,
+            Self::NotShownYet => Some(Retry::Soon),
             Self::Failed(error) => Some(error.kind.retry()),
             Self::DeletionBlocked(_) => Some(Retry::Slowly),
         }
     }
 
-    fn saying(&self, progress: &Progress) -> Saying {
+    fn saying(&self, setting: &Setting<'_>) -> Saying {
+        let progress = setting.progress;
         let stalled = |saying| Saying { stalled: true, ..saying };
         match self {
             Self::Progressing => Saying {
@@ -125,19 +140,37 @@ impl Verdict {
             }
             Self::Refused(refusal) => {
                 let reason = match refusal {
-                    Refusal::NotOwned { .. } => Reason::RoleNotOwned,
-                    Refusal::OwnedByAnother { .. } => Reason::RoleOwnedByAnother,
+                    Refusal::NotOwned { .. } | Refusal::LeftBehind { .. } => Reason::RoleNotOwned,
+                    Refusal::OwnedByAnother { .. }
+                    | Refusal::OwnedElsewhere { .. }
+                    | Refusal::TakenOver { .. }
+                    | Refusal::DeclaredEarlier { .. } => Reason::RoleOwnedByAnother,
                     Refusal::PathDiffers { .. } => Reason::ImmutableFieldDiffers,
                 };
                 stalled(Saying::new(Some(false), reason, sentence(refusal)))
             }
-            Self::Failed(error) => failed(error),
-            Self::DeletionBlocked(policies) => stalled(Saying::new(
+            Self::Failed(error) => failed(error, setting),
+            Self::NotShownYet => Saying {
+                reconciling: true,
+                ..Saying::new(
+                    Some(false),
+                    Reason::Progressing,
+                    "IAM does not show yet what was written a moment ago. It is looked at again.",
+                )
+            },
+            Self::DeletionBlocked(by) => stalled(Saying::new(
                 Some(false),
                 Reason::DeletionBlocked,
                 format!(
-                    "The role is kept because it holds policies that this resource does not declare: {}. Remove them from the role, or set spec.exclusivePolicies: true to have them removed with it, or spec.deletionPolicy: Retain to keep the role.",
-                    policies.join(", ")
+                    "The role is kept because something is on it that this resource does not declare: {}. Remove that from the role; or set spec.exclusivePolicies: true to have policies removed with it, or spec.deletionPolicy: Retain to keep the role.",
+                    by.join(", ")
+                ),
+            )),
+            Self::DeletionPaused => stalled(Saying::new(
+                Some(false),
+                Reason::Paused,
+                format!(
+                    "The resource is being deleted but is annotated as paused, so it is kept and so is its role. Remove the annotation {PAUSED_ANNOTATION} to let the deletion go on."
                 ),
             )),
         }
@@ -187,7 +220,32 @@ fn left_alone(reason: Reason, progress: &Progress, differences: &[Difference]) -
     Saying::new(Some(ready), reason, message)
 }
 
-fn failed(error: &IamError) -> Saying {
+/// What a saying may depend on besides the verdict.
+struct Setting<'a> {
+    resource: &'a PinpointEventStreamRole,
+    progress: &'a Progress,
+    now: Timestamp,
+}
+
+impl Setting<'_> {
+    /// How long the resource has not been ready.
+    fn unready_for(&self) -> Duration {
+        let ready = self.resource.status.as_ref().and_then(PinpointEventStreamRoleStatus::ready);
+        let since = ready.filter(|ready| ready.status != "True").map(|r| r.last_transition_time.0);
+        let elapsed = since.map(|since| self.now.duration_since(since));
+        elapsed.and_then(|elapsed| Duration::try_from(elapsed).ok()).unwrap_or_default()
+    }
+
+    /// ARN of the role, as far as it can be known.
+    fn role_arn(&self) -> Option<String> {
+        let seen = self.progress.role.as_ref().map(|role| role.arn.clone());
+        let told = || self.resource.status.as_ref().and_then(|status| status.role_arn.clone());
+        seen.or_else(told).or_else(|| expected_arn(self.resource))
+    }
+}
+
+fn failed(error: &IamError, setting: &Setting<'_>) -> Saying {
+    let waited = setting.unready_for() > PROPAGATION;
     let (reason, remedy) = match error.kind {
         ErrorKind::NotFound | ErrorKind::AlreadyExists | ErrorKind::Conflict => {
             (Reason::Progressing, "It is tried again.".to_owned())
@@ -196,7 +254,10 @@ fn failed(error: &IamError) -> Saying {
             Reason::DeletionBlocked,
             "Remove what still uses the role, for example an instance profile.".to_owned(),
         ),
-        ErrorKind::Refused => {
+        ErrorKind::InvalidPrincipal if !waited => {
+            (Reason::Progressing, "A new principal can take a while to be known; it is tried again.".to_owned())
+        }
+        ErrorKind::Refused | ErrorKind::InvalidPrincipal => {
             (Reason::RefusedByIam, "Change the field of the spec that IAM names.".to_owned())
         }
         ErrorKind::LimitExceeded => (
@@ -209,9 +270,9 @@ fn failed(error: &IamError) -> Saying {
         ErrorKind::AccessDenied => (
             Reason::AccessDenied,
             format!(
-                "Allow the controller's credentials iam:{} on the role {}.",
+                "Allow the controller's credentials iam:{} on {}.",
                 error.action,
-                error.role.as_deref().unwrap_or("*")
+                setting.role_arn().filter(|_| error.role.is_some()).unwrap_or_else(|| "*".into())
             ),
         ),
         ErrorKind::Credentials => (
@@ -222,12 +283,23 @@ fn failed(error: &IamError) -> Saying {
         ErrorKind::Unavailable => (Reason::IamUnavailable, "It is tried again.".to_owned()),
         ErrorKind::Internal => (Reason::RefusedByIam, "Please report this as a defect.".to_owned()),
     };
-    let again = error.kind.retry() == Retry::Soon;
+    let stalled = match error.kind.retry() {
+        Retry::Soon => reason == Reason::RefusedByIam,
+        Retry::Slowly | Retry::AfterChange => true,
+    };
+    let mut message = format!("{} {remedy}", sentence(error));
+    if stalled && setting.resource.metadata.deletion_timestamp.is_some() {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            message,
+            " Until then the deletion of this resource, and of its namespace, has to wait; annotated with {ABANDON_ANNOTATION}: \"true\" it is let go without a call to IAM, and its role stays as it is."
+        );
+    }
     Saying {
         request_id: error.request_id.clone(),
-        reconciling: again,
-        stalled: !again,
-        ..Saying::new(Some(false), reason, format!("{} {remedy}", sentence(error)))
+        reconciling: !stalled,
+        stalled,
+        ..Saying::new(Some(false), reason, message)
     }
 }
 
@@ -254,7 +326,7 @@ pub(super) fn status_after(
 ) -> PinpointEventStreamRoleStatus {
     let previous = resource.status.clone().unwrap_or_default();
     let generation = resource.metadata.generation;
-    let saying = verdict.saying(progress);
+    let saying = verdict.saying(&Setting { resource, progress, now });
     let message = message_after(&previous, &saying);
     let of = |type_, status, reason, message: &str| {
         condition(type_, status, reason, message, generation)
@@ -302,13 +374,14 @@ pub(super) fn status_after(
             .as_ref()
             .map_or(previous.tag_keys, |keys| keys.iter().cloned().collect()),
         last_handled_reconcile_at: match verdict {
-            Verdict::Progressing => previous.last_handled_reconcile_at,
+            Verdict::Progressing | Verdict::NotShownYet => previous.last_handled_reconcile_at,
             Verdict::Synced { .. }
             | Verdict::LeftAlone { .. }
             | Verdict::InvalidSpec(_)
             | Verdict::Refused(_)
             | Verdict::Failed(_)
-            | Verdict::DeletionBlocked(_) => {
+            | Verdict::DeletionBlocked(_)
+            | Verdict::DeletionPaused => {
                 let annotations = resource.metadata.annotations.as_ref();
                 annotations.and_then(|a| a.get(RECONCILE_REQUESTED_AT_ANNOTATION)).cloned()
             }
@@ -324,10 +397,8 @@ fn message_after(previous: &PinpointEventStreamRoleStatus, saying: &Saying) -> S
     let Some(request_id) = &saying.request_id else {
         return saying.message.clone();
     };
-    let is_ready = |type_: &str| type_ == ConditionType::Ready.as_str();
-    let old = previous.conditions.iter().find(|c| is_ready(&c.type_)).map(|c| c.message.as_str());
-    match old {
-        Some(old) if old.starts_with(&saying.message) => old.to_owned(),
+    match previous.ready() {
+        Some(old) if old.message.starts_with(&saying.message) => old.message.clone(),
         Some(_) | None => format!("{} (request id {request_id})", saying.message),
     }
 }
@@ -368,7 +439,9 @@ fn drift(verdict: &Verdict) -> Vec<DriftedField> {
         | Verdict::InvalidSpec(_)
         | Verdict::Refused(_)
         | Verdict::Failed(_)
-        | Verdict::DeletionBlocked(_) => &[],
+        | Verdict::NotShownYet
+        | Verdict::DeletionBlocked(_)
+        | Verdict::DeletionPaused => &[],
     };
     differences
         .iter()
@@ -461,6 +534,14 @@ mod tests {
                 Some("Stalled"),
             ),
             (failure(ErrorKind::Unavailable, "1"), "False", "IamUnavailable", Some("Reconciling")),
+            (
+                failure(ErrorKind::InvalidPrincipal, "1"),
+                "False",
+                "Progressing",
+                Some("Reconciling"),
+            ),
+            (Verdict::NotShownYet, "False", "Progressing", Some("Reconciling")),
+            (Verdict::DeletionPaused, "False", "Paused", Some("Stalled")),
             (
                 Verdict::DeletionBlocked(vec!["x".into()]),
                 "False",

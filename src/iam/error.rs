@@ -23,6 +23,9 @@ pub enum ErrorKind {
     Conflict,
     /// Something on the role keeps it from being deleted.
     DeleteConflict,
+    /// IAM does not know a principal that a trust policy names, perhaps because it is new (IAM user guide,
+    /// "Changes that I make are not always immediately visible").
+    InvalidPrincipal,
     /// IAM does not accept what was declared.
     Refused,
     /// A quota of the account is used up.
@@ -58,6 +61,7 @@ impl ErrorKind {
             Self::NotFound
             | Self::AlreadyExists
             | Self::Conflict
+            | Self::InvalidPrincipal
             | Self::Throttled
             | Self::Unavailable => Retry::Soon,
             Self::DeleteConflict | Self::LimitExceeded | Self::AccessDenied | Self::Credentials => {
@@ -142,6 +146,13 @@ impl IamError {
             (None, Some(status)) => ErrorKind::of_status(status),
             (None, None) if no_credentials.is_some() => ErrorKind::Credentials,
             (None, None) => ErrorKind::Unavailable,
+        };
+        let kind = match (kind, error.message()) {
+            // One code for a document that is wrong and for one that is right too early.
+            (ErrorKind::Refused, Some(message)) if message.contains("Invalid principal") => {
+                ErrorKind::InvalidPrincipal
+            }
+            (kind, _) => kind,
         };
         let message = match (error.message(), no_credentials) {
             (Some(message), _) => message.to_owned(),

@@ -86,19 +86,25 @@ impl Iam {
         }))
     }
 
-    /// As [`Iam::observe`], without the text of the permissions policy and the call that it takes.
+    /// As [`Iam::observe`], with the instance profiles in place of the text of the permissions policy: what
+    /// a deletion has to know.
     ///
     /// # Errors
     /// When IAM refuses or fails.
-    pub async fn observe_names(&self, name: &RoleName) -> Result<Option<ObservedRole>, IamError> {
+    pub async fn observe_for_deletion(
+        &self,
+        name: &RoleName,
+    ) -> Result<Option<ObservedRole>, IamError> {
         let Some(role) = self.role(name).await? else {
             return Ok(None);
         };
-        let details = futures::try_join!(self.inline_policies(name), self.attached_policies(name));
-        Ok(found(details)?.map(|(inline_policies, attached_policies)| ObservedRole {
-            inline_policies,
-            attached_policies,
-            ..role
+        let details = futures::try_join!(
+            self.inline_policies(name),
+            self.attached_policies(name),
+            self.instance_profiles(name),
+        );
+        Ok(found(details)?.map(|(inline_policies, attached_policies, instance_profiles)| {
+            ObservedRole { inline_policies, attached_policies, instance_profiles, ..role }
         }))
     }
 
@@ -142,6 +148,22 @@ impl Iam {
             arns.extend(page.attached_policies.into_iter().flatten().filter_map(|p| p.policy_arn));
         }
         Ok(arns)
+    }
+
+    async fn instance_profiles(&self, name: &RoleName) -> Result<BTreeSet<String>, IamError> {
+        let mut pages = self
+            .client
+            .list_instance_profiles_for_role()
+            .role_name(name.as_str())
+            .into_paginator()
+            .send();
+        let mut names = BTreeSet::new();
+        while let Some(page) = pages.next().await {
+            let page = call("ListInstanceProfilesForRole", name, async { page }).await?;
+            let profiles = page.instance_profiles.into_iter();
+            names.extend(profiles.map(|profile| profile.instance_profile_name));
+        }
+        Ok(names)
     }
 
     /// Creates the role.

@@ -86,6 +86,11 @@ pub(super) struct Name {
 }
 
 impl Name {
+    /// The form that compares.
+    pub(super) fn compared(&self) -> &str {
+        &self.compared
+    }
+
     fn exact(text: &str) -> Self {
         Self { compared: text.to_owned(), written: text.to_owned() }
     }
@@ -233,6 +238,14 @@ fn key_facts(place: &[Name], keys: &Map<String, Value>) -> Vec<Fact> {
 }
 
 impl Fact {
+    /// The text that stands at the place, if it is one.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.claim {
+            Claim::Is(Scalar::Text(name)) | Claim::Has(Scalar::Text(name)) => Some(&name.compared),
+            Claim::Is(Scalar::Json(_)) | Claim::Has(Scalar::Json(_)) => None,
+        }
+    }
+
     fn is(place: &[Name], value: &Value) -> Self {
         Self { place: place.to_vec(), claim: Claim::Is(Scalar::of(value)) }
     }

@@ -18,6 +18,7 @@ mod canonical;
 mod difference;
 mod document;
 mod encoding;
+mod grants;
 mod pinpoint;
 
 pub use arn::{

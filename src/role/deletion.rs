@@ -17,7 +17,8 @@ pub enum Deletion {
     Release(Vec<Write>),
     /// Delete the role.
     Delete(Vec<Write>),
-    /// The role holds policies that the resource does not declare: each is named.
+    /// Policies that the resource does not declare are on the role, or instance profiles hold it: each is
+    /// named.
     Blocked(Vec<String>),
 }
 
@@ -51,8 +52,11 @@ pub fn plan_deletion(
 
 fn delete(live: &ObservedRole, exclusive_policies: bool) -> Deletion {
     let (removals, blocking) = undeclared_policies(exclusive_policies, live);
+    let profiles = live.instance_profiles.iter().map(|name| format!("instanceProfiles[{name}]"));
+    let blocking: Vec<_> =
+        blocking.into_iter().map(|difference| difference.path).chain(profiles).collect();
     if !blocking.is_empty() {
-        return Deletion::Blocked(blocking.into_iter().map(|difference| difference.path).collect());
+        return Deletion::Blocked(blocking);
     }
     let declared = live
         .inline_policies

@@ -33,6 +33,8 @@ pub struct DesiredRole {
     pub tags: BTreeMap<String, String>,
     /// Keys of tags that an earlier generation declared: to be removed unless declared still.
     pub former_tag_keys: BTreeSet<String>,
+    /// Id of the role that the resource held last; empty for none.
+    pub held_role_id: String,
     /// Who declares the role.
     pub owner: Owner,
     /// Who may assume the role.
@@ -158,6 +160,7 @@ pub fn desired(
         permissions_boundary,
         tags: spec.tags.clone(),
         former_tag_keys: resource.status.iter().flat_map(|s| s.tag_keys.iter().cloned()).collect(),
+        held_role_id: resource.status.iter().find_map(|s| s.role_id.clone()).unwrap_or_default(),
         owner,
         trust_policy: Document::from_value(&policy::trust_policy(
             stream.partition(),
@@ -184,6 +187,16 @@ pub fn role_name(resource: &PinpointEventStreamRole) -> Result<RoleName, SpecErr
         }
     }
     .map_err(at("roleName"))
+}
+
+/// The ARN that the role has once it exists: Pinpoint streams only to a stream of its own account, so the
+/// role is in that account too. `None` when the spec breaks a rule.
+#[must_use]
+pub fn expected_arn(resource: &PinpointEventStreamRole) -> Option<String> {
+    let stream = stream(&resource.spec.destination).ok()?;
+    let name = role_name(resource).ok()?;
+    let (partition, account) = (stream.partition(), stream.account());
+    Some(format!("arn:{partition}:iam::{account}:role{}{name}", resource.spec.path))
 }
 
 /// How the role's tags name `resource`.

@@ -5,12 +5,17 @@ mod deletion;
 mod desired;
 mod name;
 mod observed;
+mod order;
 mod ownership;
 mod plan;
+mod recent;
 
 pub use deletion::{Deletion, plan_deletion};
-pub use desired::{DesiredRole, SpecError, desired, destination_label, owner, role_name};
+pub use desired::{
+    DesiredRole, SpecError, desired, destination_label, expected_arn, owner, role_name,
+};
 pub use name::{RoleName, RolePath};
 pub use observed::ObservedRole;
-pub use ownership::{Owner, Ownership};
+pub use ownership::{Owner, Ownership, Standing};
 pub use plan::{Change, NewRole, Plan, Refusal, Write, plan};
+pub use recent::{Outcome, RecentWrites};

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::policy::PERMISSIONS_POLICY_NAME;
+
 /// A live role, with all that a plan compares.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ObservedRole {
@@ -28,4 +30,15 @@ pub struct ObservedRole {
     pub inline_policies: BTreeSet<String>,
     /// ARNs of attached managed policies.
     pub attached_policies: BTreeSet<String>,
+    /// Names of the instance profiles that the role is in. Looked for only before a deletion.
+    pub instance_profiles: BTreeSet<String>,
+}
+
+impl ObservedRole {
+    /// Whether policies are on the role that no resource declares.
+    #[must_use]
+    pub fn has_undeclared_policies(&self) -> bool {
+        let undeclared = |name: &String| name != PERMISSIONS_POLICY_NAME;
+        !self.attached_policies.is_empty() || self.inline_policies.iter().any(undeclared)
+    }
 }

@@ -70,7 +70,7 @@ pub enum Ownership {
     Predecessors,
     /// The role has no ownership tags.
     Foreign,
-    /// The role is another object's.
+    /// The role is another object's, in this cluster or in another.
     Anothers(Owner),
 }
 
@@ -87,6 +87,17 @@ impl Ownership {
             Some(found) => Self::Anothers(found),
         }
     }
+}
+
+/// What is known in this cluster of the object that a role's tags name, when it is another one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// It exists, or may exist, and its role is its own.
+    Keeps,
+    /// It exists and declares the same role, but was created later: it has to yield.
+    Yields,
+    /// It no longer exists.
+    Gone,
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The plan: ordered writes that make the live role equal to the declared one, each with the differences
-//! that it settles. The order keeps every moment in between no wider than the role was or will be:
-//! ownership first, then what restricts (boundary, removals), trust before permissions, and a boundary
-//! goes only after the permissions that it bounded.
+//! that it settles. Ownership comes first; the order of the rest keeps every moment in between no wider
+//! than the role was or will be.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +11,8 @@ use crate::policy::{Difference, Document, PERMISSIONS_POLICY_NAME, PolicyArn, di
 
 use super::desired::DesiredRole;
 use super::observed::ObservedRole;
-use super::ownership::{ADOPTED_TAG, Owner, Ownership};
+use super::order::{Effect, Effects, Part, order};
+use super::ownership::{ADOPTED_TAG, Owner, Ownership, Standing};
 
 /// All that one `CreateRole` call takes.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ pub enum Write {
 impl Write {
     /// The part of the role that is written, in a reader's words.
     #[must_use]
-    pub const fn part(&self) -> &'static str {
+    pub fn part(&self) -> &'static str {
         match self {
             Self::CreateRole(_) | Self::DeleteRole => "role",
             Self::TagRole(_) | Self::UntagRole(_) => "tags",
@@ -75,6 +75,7 @@ impl Write {
             }
             Self::UpdateAssumeRolePolicy(_) => "trust policy",
             Self::PutRolePolicy(_) => "permissions policy",
+            Self::DeleteRolePolicy(name) if name == PERMISSIONS_POLICY_NAME => "permissions policy",
             Self::DeleteRolePolicy(_) => "other inline policies",
             Self::DetachRolePolicy(_) => "attached policies",
             Self::UpdateRole { .. } => "description and session duration",
@@ -87,7 +88,8 @@ impl Write {
 pub struct Change {
     /// What is written.
     pub write: Write,
-    /// Why: what differs between the declaration and the live role.
+    /// Why: what differs between the declaration and the live role. Empty for a step that only makes way
+    /// for others: taking the permissions policy off for a moment.
     pub differences: Vec<Difference>,
 }
 
@@ -117,7 +119,9 @@ impl Plan {
     /// Whether the live permissions policy is already equivalent to the declared one.
     #[must_use]
     pub fn permissions_policy_synced(&self) -> bool {
-        !self.changes.iter().any(|change| matches!(change.write, Write::PutRolePolicy(_)))
+        !self.changes.iter().any(|change| {
+            matches!(change.write, Write::PutRolePolicy(_)) && !change.differences.is_empty()
+        })
     }
 }
 
@@ -132,16 +136,59 @@ pub enum Refusal {
         /// ARN of the role.
         arn: String,
     },
-    /// Another object's tags are on the role.
+    /// The tags name an object of this cluster that exists no more.
     #[error(
-        "the IAM role {arn} belongs to PinpointEventStreamRole {} (uid {}) of the cluster {}, so it is left alone. Choose another spec.roleName in a new resource, or delete the other resource first",
-        .owner.resource, .owner.uid, .owner.cluster
+        "the IAM role {arn} was left behind by PinpointEventStreamRole {} (uid {}), which no longer exists, so it is left alone. To take it over, set spec.adoptionPolicy: Adopt; otherwise choose another spec.roleName in a new resource",
+        .owner.resource, .owner.uid
+    )]
+    LeftBehind {
+        /// ARN of the role.
+        arn: String,
+        /// Whom its tags name.
+        owner: Owner,
+    },
+    /// Another living object's tags are on the role.
+    #[error(
+        "the IAM role {arn} belongs to PinpointEventStreamRole {} (uid {}) of this cluster, so it is left alone. Choose another spec.roleName in a new resource, or delete the other resource first",
+        .owner.resource, .owner.uid
     )]
     OwnedByAnother {
         /// ARN of the role.
         arn: String,
         /// Whom its tags name.
         owner: Owner,
+    },
+    /// The tags name an object of another cluster.
+    #[error(
+        "the IAM role {arn} belongs to PinpointEventStreamRole {} (uid {}) of another cluster ({}), so it is left alone. If this cluster replaces that one, set spec.adoptionPolicy: TakeOver; otherwise choose another spec.roleName in a new resource",
+        .owner.resource, .owner.uid, .owner.cluster
+    )]
+    OwnedElsewhere {
+        /// ARN of the role.
+        arn: String,
+        /// Whom its tags name.
+        owner: Owner,
+    },
+    /// This resource had the role, and another cluster took it over.
+    #[error(
+        "the IAM role {arn} was taken over from this resource by PinpointEventStreamRole {} (uid {}) of another cluster ({}), so it is left alone. Delete this resource, which leaves the role as it is; to have the role back, recreate this resource with adoptionPolicy: TakeOver",
+        .owner.resource, .owner.uid, .owner.cluster
+    )]
+    TakenOver {
+        /// ARN of the role.
+        arn: String,
+        /// Whom its tags name.
+        owner: Owner,
+    },
+    /// An older resource declares the same role.
+    #[error(
+        "PinpointEventStreamRole {older} was created earlier and declares the same IAM role, {role} (IAM does not tell role names apart by case), so nothing is written. This resource takes the role over by itself once {older} is gone; or choose another spec.roleName in a new resource"
+    )]
+    DeclaredEarlier {
+        /// Name of the role, as the older resource declares it.
+        role: String,
+        /// `namespace/name` of the older resource.
+        older: String,
     },
     /// The role's path is not the declared one, and IAM cannot change it.
     #[error(
@@ -157,15 +204,20 @@ pub enum Refusal {
     },
 }
 
-/// The writes that lead from `observed` (`None`: no such role) to `desired`.
+/// The writes that lead from `observed` (`None`: no such role) to `desired`. `standing` says of another
+/// object of the same cluster whether the role is its.
 ///
 /// # Errors
 /// When the live role is not the resource's to change, or differs in what cannot be changed.
-pub fn plan(desired: &DesiredRole, observed: Option<&ObservedRole>) -> Result<Plan, Refusal> {
+pub fn plan(
+    desired: &DesiredRole,
+    observed: Option<&ObservedRole>,
+    standing: impl Fn(&Owner) -> Standing,
+) -> Result<Plan, Refusal> {
     let Some(live) = observed else {
         return Ok(creation(desired));
     };
-    let claim = claim(desired, live)?;
+    let claim = claim(desired, live, standing)?;
     if live.path != desired.path.as_str() {
         return Err(Refusal::PathDiffers {
             arn: live.arn.clone(),
@@ -174,19 +226,60 @@ pub fn plan(desired: &DesiredRole, observed: Option<&ObservedRole>) -> Result<Pl
         });
     }
 
-    let (boundary_before, boundary_after) = boundary(desired, live);
-    let (removals, extra_policies) = undeclared_policies(desired.exclusive_policies, live);
-    let changes = claim
-        .into_iter()
-        .chain(boundary_before)
-        .chain(removals)
-        .chain(trust_policy(desired, live))
-        .chain(permissions_policy(desired, live))
-        .chain(boundary_after)
-        .chain(tags(desired, live))
-        .chain(settings(desired, live))
-        .collect();
+    let (mut other_policies, extra_policies) =
+        undeclared_policies(desired.exclusive_policies, live);
+    let (mut boundary, mut trust_policy) = (boundary(desired, live), trust_policy(desired, live));
+    let permissions_policy = permissions_policy(desired, live);
+    let order = order(&Effects {
+        boundary: boundary.as_ref().map_or(Effect::None, |_| boundary_effect(desired, live)),
+        other_policies: if other_policies.is_empty() { Effect::None } else { Effect::Unknown },
+        trust_policy: trust_policy
+            .as_ref()
+            .map_or(Effect::None, |_| document_effect(&desired.trust_policy, &live.trust_policy)),
+        permissions_policy: permissions_policy.as_ref().map_or(Effect::None, |_| {
+            let live = live.permissions_policy.as_deref();
+            live.map_or(Effect::Widens, |live| document_effect(&desired.permissions_policy, live))
+        }),
+        has_permissions: live.permissions_policy.is_some(),
+        has_others: live.has_undeclared_policies(),
+    });
+
+    let mut changes = Vec::from_iter(claim);
+    if order.off_first {
+        let write = Write::DeleteRolePolicy(PERMISSIONS_POLICY_NAME.into());
+        changes.push(Change { write, differences: Vec::new() });
+    }
+    let mut permissions_policy = permissions_policy.or_else(|| {
+        let write = Write::PutRolePolicy(desired.permissions_policy.clone());
+        order.off_first.then_some(Change { write, differences: Vec::new() })
+    });
+    for part in &order.parts {
+        match part {
+            Part::Boundary => changes.extend(boundary.take()),
+            Part::OtherPolicies => changes.append(&mut other_policies),
+            Part::TrustPolicy => changes.extend(trust_policy.take()),
+            Part::PermissionsPolicy => changes.extend(permissions_policy.take()),
+        }
+    }
+    changes.extend(tags(desired, live));
+    changes.extend(settings(desired, live));
     Ok(Plan { changes, extra_policies })
+}
+
+fn boundary_effect(desired: &DesiredRole, live: &ObservedRole) -> Effect {
+    match (&desired.permissions_boundary, &live.permissions_boundary) {
+        (Some(_), None) => Effect::Narrows,
+        (None, Some(_)) => Effect::Widens,
+        (Some(_), Some(_)) | (None, None) => Effect::Unknown,
+    }
+}
+
+fn document_effect(desired: &Document, live: &str) -> Effect {
+    match Document::parse(live) {
+        Ok(live) if desired.grants_no_more_than(&live) => Effect::Narrows,
+        Ok(live) if live.grants_no_more_than(desired) => Effect::Widens,
+        Ok(_) | Err(_) => Effect::Unknown,
+    }
 }
 
 fn creation(desired: &DesiredRole) -> Plan {
@@ -205,41 +298,63 @@ fn creation(desired: &DesiredRole) -> Plan {
     Plan { changes: vec![role, put_permissions_policy(desired, None)], extra_policies: Vec::new() }
 }
 
-fn claim(desired: &DesiredRole, live: &ObservedRole) -> Result<Option<Change>, Refusal> {
-    let mut tags = desired.owner.tags();
-    match Ownership::of(&live.tags, &desired.owner) {
+/// The tags that make the role this resource's, if they are not on it.
+fn claim(
+    desired: &DesiredRole,
+    live: &ObservedRole,
+    standing: impl Fn(&Owner) -> Standing,
+) -> Result<Option<Change>, Refusal> {
+    let arn = || live.arn.clone();
+    let adopted = match Ownership::of(&live.tags, &desired.owner) {
         Ownership::Ours => return Ok(None),
-        Ownership::Predecessors => {}
+        Ownership::Predecessors => false,
         Ownership::Foreign => match desired.adoption_policy {
-            AdoptionPolicy::Never => return Err(Refusal::NotOwned { arn: live.arn.clone() }),
-            AdoptionPolicy::Adopt => {
-                tags.insert(ADOPTED_TAG.into(), "true".into());
-            }
+            AdoptionPolicy::Never => return Err(Refusal::NotOwned { arn: arn() }),
+            AdoptionPolicy::Adopt | AdoptionPolicy::TakeOver => true,
         },
-        Ownership::Anothers(owner) => {
-            return Err(Refusal::OwnedByAnother { arn: live.arn.clone(), owner });
+        Ownership::Anothers(owner) if owner.cluster != desired.owner.cluster => {
+            match desired.adoption_policy {
+                // Otherwise two clusters that both say TakeOver would take it from each other for ever.
+                AdoptionPolicy::TakeOver if desired.held_role_id == live.role_id => {
+                    return Err(Refusal::TakenOver { arn: arn(), owner });
+                }
+                AdoptionPolicy::TakeOver => true,
+                AdoptionPolicy::Never | AdoptionPolicy::Adopt => {
+                    return Err(Refusal::OwnedElsewhere { arn: arn(), owner });
+                }
+            }
         }
+        Ownership::Anothers(owner) => match (standing(&owner), desired.adoption_policy) {
+            (Standing::Keeps, _) => return Err(Refusal::OwnedByAnother { arn: arn(), owner }),
+            (Standing::Yields, _) => false,
+            (Standing::Gone, AdoptionPolicy::Never) => {
+                return Err(Refusal::LeftBehind { arn: arn(), owner });
+            }
+            (Standing::Gone, AdoptionPolicy::Adopt | AdoptionPolicy::TakeOver) => true,
+        },
+    };
+    let mut tags = desired.owner.tags();
+    if adopted {
+        tags.insert(ADOPTED_TAG.into(), "true".into());
     }
     Ok(Some(tag_change(tags, live)))
 }
 
-fn boundary(desired: &DesiredRole, live: &ObservedRole) -> (Option<Change>, Option<Change>) {
+fn boundary(desired: &DesiredRole, live: &ObservedRole) -> Option<Change> {
     let declared = desired.permissions_boundary.as_ref().map(ToString::to_string);
     if declared == live.permissions_boundary {
-        return (None, None);
+        return None;
     }
     let differences = vec![difference(
         "permissionsBoundaryArn",
         declared.as_deref(),
         live.permissions_boundary.as_deref(),
     )];
-    match &desired.permissions_boundary {
-        Some(arn) => {
-            let write = Write::PutRolePermissionsBoundary(arn.clone());
-            (Some(Change { write, differences }), None)
-        }
-        None => (None, Some(Change { write: Write::DeleteRolePermissionsBoundary, differences })),
-    }
+    let write = match &desired.permissions_boundary {
+        Some(arn) => Write::PutRolePermissionsBoundary(arn.clone()),
+        None => Write::DeleteRolePermissionsBoundary,
+    };
+    Some(Change { write, differences })
 }
 
 /// What is on the role besides the declared policy: as writes that remove it, or as a report.

@@ -5,7 +5,7 @@ use support::Fault;
 use crate::world::{World, version};
 
 #[tokio::test]
-async fn creating_a_role_takes_two_calls_and_deleting_it_five() {
+async fn creating_a_role_takes_two_calls_and_deleting_it_six() {
     let world = World::new("call-counts").await;
     world.apply("events", &world.kinesis_spec("events")).await;
     world.ready("events").await;
@@ -21,6 +21,7 @@ async fn creating_a_role_takes_two_calls_and_deleting_it_five() {
         "DeleteRolePolicy",
         "GetRole",
         "ListAttachedRolePolicies",
+        "ListInstanceProfilesForRole",
         "ListRolePolicies",
     ];
     assert_eq!(actions, expected);

@@ -78,3 +78,20 @@ async fn a_path_that_differs_is_said_and_nothing_is_orphaned() {
     assert!(message.contains("/elsewhere/") && message.contains("spec.path is /"), "{message}");
     assert!(world.tags(&role).await.is_empty(), "a role that cannot be made right is not claimed");
 }
+
+#[tokio::test]
+async fn an_adopted_role_is_deleted_only_when_the_spec_says_so() {
+    let world = World::new("adopt-delete").await;
+    let role = world.role("events");
+    world.create_foreign_role(&role).await;
+    let mut spec = world.kinesis_spec("events");
+    spec["adoptionPolicy"] = json!("Adopt");
+    spec["deletionPolicy"] = json!("Delete");
+    world.apply("events", &spec).await;
+    world.ready("events").await;
+    let adopted = world.tags(&role).await.get("streamrole.dev/adopted").cloned();
+    assert_eq!(adopted.as_deref(), Some("true"));
+    world.delete("events").await;
+    world.gone("events").await;
+    assert!(!world.role_exists(&role).await);
+}

@@ -15,12 +15,16 @@
 
 mod bad_input;
 mod calls;
+mod claimants;
 mod conformance;
-mod crash;
+mod consistency;
 mod deletion;
 mod drift;
+mod error_codes;
 mod foreign_roles;
 mod lifecycle;
+mod order;
+mod peers;
 mod refusals;
 mod startup;
 mod world;

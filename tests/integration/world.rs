@@ -176,6 +176,18 @@ impl World {
         .await;
     }
 
+    /// Returns when three more resyncs have begun.
+    pub(crate) async fn three_resyncs(&self) {
+        let resyncs =
+            || self.proxy.actions().iter().filter(|action| *action == "ListRoles").count();
+        let before = resyncs();
+        eventually("three more resyncs", || async {
+            let seen = resyncs() - before;
+            if seen >= 3 { Ok(()) } else { Err(format!("{seen}\n{}", self.log())) }
+        })
+        .await;
+    }
+
     pub(crate) fn log(&self) -> String {
         self.controller.as_ref().map(Controller::log).unwrap_or_default()
     }
@@ -234,6 +246,12 @@ impl World {
         role.tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect()
     }
 
+    /// How this cluster is named on roles.
+    pub(crate) async fn cluster_id(&self) -> String {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        namespaces.get("kube-system").await.unwrap().uid().unwrap()
+    }
+
     /// A role that somebody else made.
     pub(crate) async fn create_foreign_role(&self, role: &str) {
         self.iam
@@ -290,7 +308,7 @@ pub(crate) fn version(resource: &PinpointEventStreamRole) -> String {
     resource.resource_version().unwrap()
 }
 
-fn decoded(document: &str) -> Value {
+pub(crate) fn decoded(document: &str) -> Value {
     let text = percent_encoding::percent_decode_str(document).decode_utf8().unwrap();
     serde_json::from_str(&text).unwrap()
 }

@@ -5,6 +5,7 @@
 
 mod account;
 mod assets;
+mod chaos;
 mod controller;
 mod credentials;
 mod get;
@@ -14,9 +15,11 @@ mod proxy;
 mod query;
 mod rate_limit;
 mod stack;
+mod tunnel;
 mod wait;
 
 pub use account::{Account, Applied, By, Role};
+pub use chaos::{Chaos, Mishap, STALENESS};
 pub use controller::{Controller, ControllerOptions};
 pub use get::http_get;
 pub use memory_iam::{Calls, MemoryIam};
@@ -25,6 +28,7 @@ pub use proxy::{Fault, Proxy};
 pub use query::Call;
 pub use rate_limit::RateLimit;
 pub use stack::{ACCOUNT_ID, Stack, iam_at};
+pub use tunnel::Tunnel;
 pub use wait::{eventually, eventually_within};
 
 /// What keeps the stack from starting. For people: tests and the demo only print it.

@@ -2,8 +2,9 @@
 //! for IAM or keeps the answer back.
 
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use futures::future::BoxFuture;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::{Request, Response, Uri};
@@ -34,6 +35,8 @@ pub enum Fault {
     },
     /// IAM is never asked, and the caller never answered.
     Hang,
+    /// IAM is asked, and the caller told that it failed.
+    AppliedThen500,
 }
 
 #[derive(Debug)]
@@ -48,6 +51,15 @@ struct Shared {
     upstream: String,
     calls: watch::Sender<Vec<Call>>,
     rules: Mutex<Vec<Rule>>,
+    after_write: OnceLock<Look>,
+}
+
+struct Look(Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>);
+
+impl std::fmt::Debug for Look {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Look")
+    }
 }
 
 /// A running proxy.
@@ -76,6 +88,7 @@ impl Proxy {
             upstream: upstream.to_owned(),
             calls: watch::Sender::default(),
             rules: Mutex::default(),
+            after_write: OnceLock::new(),
         });
         let client = Client::builder(TokioExecutor::new()).build_http();
         let answering = Arc::clone(&shared);
@@ -125,6 +138,15 @@ impl Proxy {
         });
     }
 
+    /// From now on `look` is awaited after each write that was passed on, before its caller is answered.
+    pub fn after_each_write(
+        &self,
+        look: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    ) {
+        // The first one stays.
+        let _ = self.shared.after_write.set(Look(Box::new(look)));
+    }
+
     /// From now on all calls are passed on.
     pub fn heal(&self) {
         self.shared.rules.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -143,14 +165,25 @@ async fn handle(
         let rule = rules.iter().find(|rule| call.concerns(&rule.action, rule.role.as_deref()));
         rule.map(|rule| rule.fault.clone())
     };
+    let is_write = call.is_write();
     shared.calls.send_modify(|calls| calls.push(call));
     match fault {
         Some(Fault::Answer { status, code, message }) => error_answer(status, &code, &message),
         Some(Fault::Body { body }) => Response::new(Full::new(Bytes::from(body))),
         Some(Fault::Hang) => std::future::pending().await,
-        None => pass_on(head, body, &shared, &client)
-            .await
-            .unwrap_or_else(|error| error_answer(500, "ServiceFailure", &error.to_string())),
+        Some(Fault::AppliedThen500) => {
+            // How it went is what the caller is not to know.
+            let _ = pass_on(head, body, &shared, &client).await;
+            error_answer(500, "ServiceFailure", "the answer was lost")
+        }
+        None => {
+            let passed_on = pass_on(head, body, &shared, &client).await;
+            if let (true, Some(look)) = (is_write, shared.after_write.get()) {
+                (look.0)().await;
+            }
+            passed_on
+                .unwrap_or_else(|error| error_answer(500, "ServiceFailure", &error.to_string()))
+        }
     }
 }
 

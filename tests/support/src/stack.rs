@@ -40,7 +40,9 @@ const FILES: &str = "files";
 pub struct Stack {
     assets: Assets,
     dir: PathBuf,
-    kube_url: String,
+    etcd_port: u16,
+    kube_port: u16,
+    apiservers: u32,
     iam_url: String,
     credentials: Credentials,
     // Dropped in this order: the API server goes before its store.
@@ -65,12 +67,14 @@ impl Stack {
         let [etcd_port, peer_port, kube_port, iam_port] = free_ports()?;
 
         let etcd = start_etcd(&assets, &dir, etcd_port, peer_port)?;
-        let apiserver = start_apiserver(&assets, &dir, &credentials, etcd_port, kube_port)?;
+        let apiserver = start_apiserver(&assets, &dir, &credentials, etcd_port, kube_port, 1)?;
         let moto = start_moto(&assets, &dir, iam_port)?;
         let stack = Self {
             assets,
             dir,
-            kube_url: format!("https://127.0.0.1:{kube_port}"),
+            etcd_port,
+            kube_port,
+            apiservers: 1,
             iam_url: format!("http://127.0.0.1:{iam_port}"),
             credentials,
             moto,
@@ -98,6 +102,41 @@ impl Stack {
             answer.map(|_| Ok(())).or_else(|error| gave_up(&self.moto, &error))
         })
         .await
+    }
+
+    /// Kills the API server and starts another on the same address and store.
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub async fn restart_apiserver(&mut self) -> Result<(), Error> {
+        self.apiserver.signal("KILL");
+        eventually("kube-apiserver to be gone", || async {
+            if self.apiserver.is_running() { Err("it runs") } else { Ok(()) }
+        })
+        .await;
+        self.apiservers += 1;
+        let Self { assets, dir, credentials, etcd_port, kube_port, apiservers, .. } = self;
+        self.apiserver =
+            start_apiserver(assets, dir, credentials, *etcd_port, *kube_port, *apiservers)?;
+        self.wait_until_ready().await
+    }
+
+    /// `host:port` of the API server.
+    #[must_use]
+    pub fn kube_address(&self) -> String {
+        format!("127.0.0.1:{}", self.kube_port)
+    }
+
+    /// Writes a kubeconfig with the rights of the controller's service account that leads to the API server
+    /// by way of `address`, and gives its path.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn controller_kubeconfig_by_way_of(&self, address: &str) -> Result<PathBuf, Error> {
+        let direct = std::fs::read_to_string(self.controller_kubeconfig())?;
+        let path = self.kubeconfig_path(&address.replace(':', "."));
+        std::fs::write(&path, direct.replace(&self.kube_address(), address))?;
+        Ok(path)
     }
 
     /// URL of the IAM endpoint.
@@ -223,7 +262,8 @@ impl Stack {
     }
 
     fn write_kubeconfig(&self, user: &str, token: &str) -> Result<(), Error> {
-        let config = kubeconfig(&self.kube_url, &self.credentials.authority, token);
+        let url = format!("https://{}", self.kube_address());
+        let config = kubeconfig(&url, &self.credentials.authority, token);
         std::fs::write(self.kubeconfig_path(user), config)?;
         Ok(())
     }
@@ -292,8 +332,10 @@ fn start_apiserver(
     credentials: &Credentials,
     etcd_port: u16,
     port: u16,
+    number: u32,
 ) -> Result<Process, Error> {
-    let own = dir.join(RUN).join("apiserver");
+    // Each has a folder of its own: that of the last one goes while the next starts.
+    let own = dir.join(RUN).join(format!("apiserver-{number}"));
     let log = dir.join(FILES).join("apiserver.log");
     Process::start(
         "kube-apiserver",

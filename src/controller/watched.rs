@@ -1,0 +1,101 @@
+//! The resources as they are watched: all of them in memory, and a way to have one looked at.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use kube::ResourceExt as _;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+
+use super::Guarded;
+
+/// What one watch needs: where it puts what it hears, and who asks for a reconcile besides it.
+pub(super) struct Feed {
+    /// The namespace; `None` for all.
+    pub namespace: Option<String>,
+    pub resources: Store<Guarded>,
+    pub writer: reflector::store::Writer<Guarded>,
+    pub asked: UnboundedReceiver<ObjectRef<Guarded>>,
+}
+
+struct Scope {
+    namespace: Option<String>,
+    resources: Store<Guarded>,
+    reconcile: UnboundedSender<ObjectRef<Guarded>>,
+}
+
+/// All watched resources, over all watches.
+pub(super) struct Watched {
+    scopes: Vec<Scope>,
+    /// Uids of resources whose next reconcile must look at the role although the status seems settled.
+    suspects: Mutex<HashSet<String>>,
+}
+
+impl Watched {
+    /// One watch for each of `namespaces`, or one for all when there are none.
+    pub(super) fn new(namespaces: &[String]) -> (Self, Vec<Feed>) {
+        let all = [None];
+        let named: Vec<_> = namespaces.iter().cloned().map(Some).collect();
+        let (scopes, feeds) = if named.is_empty() { all.as_slice() } else { named.as_slice() }
+            .iter()
+            .map(|namespace| {
+                let (resources, writer) = reflector::store();
+                let (reconcile, asked) = mpsc::unbounded();
+                let feed = Feed {
+                    namespace: namespace.clone(),
+                    resources: resources.clone(),
+                    writer,
+                    asked,
+                };
+                (Scope { namespace: namespace.clone(), resources, reconcile }, feed)
+            })
+            .unzip();
+        (Self { scopes, suspects: Mutex::default() }, feeds)
+    }
+
+    /// Every resource.
+    pub(super) fn all(&self) -> impl Iterator<Item = Arc<Guarded>> {
+        self.scopes.iter().flat_map(|scope| scope.resources.state())
+    }
+
+    /// Whether what is not found in this namespace does not exist.
+    pub(super) fn sees(&self, namespace: &str) -> bool {
+        self.scope(namespace).is_some()
+    }
+
+    /// The resource of this namespace and name.
+    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<Arc<Guarded>> {
+        self.scope(namespace)?.resources.get(&ObjectRef::new(name).within(namespace))
+    }
+
+    /// Has the resource looked at, even if its status seems settled.
+    pub(super) fn look_at(&self, resource: &Guarded) {
+        let uid = resource.uid().unwrap_or_default();
+        self.suspects().insert(uid);
+        self.reconcile(resource);
+    }
+
+    /// Has the resource reconciled, unless it is settled by then.
+    pub(super) fn reconcile(&self, resource: &Guarded) {
+        let namespace = resource.namespace().unwrap_or_default();
+        if let Some(scope) = self.scope(&namespace) {
+            // The other end is gone when the controller is being stopped.
+            let _ = scope.reconcile.unbounded_send(ObjectRef::from_obj(resource));
+        }
+    }
+
+    /// Whether a look was asked for. It no longer is.
+    pub(super) fn take_suspect(&self, uid: &str) -> bool {
+        self.suspects().remove(uid)
+    }
+
+    fn suspects(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn scope(&self, namespace: &str) -> Option<&Scope> {
+        let watches =
+            |scope: &&Scope| scope.namespace.as_deref().is_none_or(|watched| watched == namespace);
+        self.scopes.iter().find(watches)
+    }
+}

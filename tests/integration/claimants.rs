@@ -1,0 +1,159 @@
+//! Several that lay claim to one role: two resources that name it, a resource that is gone, another cluster.
+
+use kube::ResourceExt as _;
+use serde_json::{Value, json};
+use streamrole::api::PinpointEventStreamRole;
+use support::eventually;
+
+use crate::world::{FOREIGN_TRUST, World, condition, ready};
+
+fn created(resource: &PinpointEventStreamRole) -> k8s_openapi::jiff::Timestamp {
+    resource.creation_timestamp().unwrap().0
+}
+
+/// Creation times have whole seconds: creates `name` anew until it is younger than `older`.
+async fn apply_younger(world: &World, name: &str, spec: &Value, older: &PinpointEventStreamRole) {
+    eventually(&format!("{name} to be younger"), || async {
+        let younger = world.apply(name, spec).await;
+        if created(&younger) > created(older) {
+            return Ok(());
+        }
+        world.delete(name).await;
+        world.gone(name).await;
+        Err("as old")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_older_of_two_resources_keeps_the_role_and_the_other_takes_over_once_it_is_gone() {
+    let world = World::new("two").await;
+    let role = world.role("shared");
+    let older = world.apply("first", &world.kinesis_spec("shared")).await;
+    world.ready("first").await;
+    // IAM does not tell role names apart by case.
+    let mut spec = world.kinesis_spec("shared");
+    spec["roleName"] = json!(role.to_uppercase());
+    apply_younger(&world, "second", &spec, &older).await;
+    let second = world.sees("second", "False", "RoleOwnedByAnother").await;
+    let message = ready(&second).message;
+    for part in ["two/first", "created earlier", &role, "takes the role over by itself"] {
+        assert!(message.contains(part), "{part:?} in {message:?}");
+    }
+    assert_eq!(condition(&second, "Stalled").map(|c| c.status).as_deref(), Some("True"));
+    assert!(
+        !world.role_exists(&role.to_uppercase()).await,
+        "this IAM would have allowed it {}\n{:?}",
+        world.log(),
+        world.proxy.actions()
+    );
+
+    world.delete("first").await;
+    world.gone("first").await;
+    world.ready("second").await;
+    assert!(world.role_exists(&role.to_uppercase()).await);
+}
+
+#[tokio::test]
+async fn an_older_resource_takes_the_role_from_a_younger_one_that_was_quicker() {
+    let mut world = World::without_controller("quicker").await;
+    let role = world.role("shared");
+    let older = world.apply("older", &world.kinesis_spec("shared")).await;
+    apply_younger(&world, "younger", &world.kinesis_spec("shared"), &older).await;
+    let younger = world.resources.get("younger").await.unwrap();
+    create_tagged(
+        &world,
+        &role,
+        &world.cluster_id().await,
+        "quicker/younger",
+        &younger.uid().unwrap(),
+    )
+    .await;
+    world.start_controller().await;
+    world.ready("older").await;
+    world.sees("younger", "False", "RoleOwnedByAnother").await;
+    let uid = world.tags(&role).await.get("streamrole.dev/uid").cloned();
+    assert_eq!(uid, older.uid());
+}
+
+#[tokio::test]
+async fn the_same_resource_recreated_has_its_role_back() {
+    let world = World::new("restored").await;
+    let role = world.role("events");
+    let former = "00000000-0000-0000-0000-000000000000";
+    create_tagged(&world, &role, &world.cluster_id().await, "restored/events", former).await;
+    let resource = world.apply("events", &world.kinesis_spec("events")).await;
+    world.ready("events").await;
+    assert_eq!(world.tags(&role).await.get("streamrole.dev/uid"), resource.uid().as_ref());
+}
+
+#[tokio::test]
+async fn a_role_that_a_vanished_resource_left_behind_can_be_adopted() {
+    let world = World::new("orphan").await;
+    let role = world.role("events");
+    let former = "00000000-0000-0000-0000-000000000000";
+    create_tagged(&world, &role, &world.cluster_id().await, "orphan/vanished", former).await;
+    let mut spec = world.kinesis_spec("events");
+    world.apply("events", &spec).await;
+    let message = ready(&world.sees("events", "False", "RoleNotOwned").await).message;
+    for part in ["orphan/vanished", "no longer exists", "adoptionPolicy: Adopt"] {
+        assert!(message.contains(part), "{part:?} in {message:?}");
+    }
+    spec["adoptionPolicy"] = json!("Adopt");
+    world.apply("events", &spec).await;
+    world.ready("events").await;
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_not_watched_may_hold_the_owner() {
+    let world = World::new("unwatched").await;
+    let role = world.role("events");
+    let former = "00000000-0000-0000-0000-000000000000";
+    create_tagged(&world, &role, &world.cluster_id().await, "elsewhere/owner", former).await;
+    let mut spec = world.kinesis_spec("events");
+    spec["adoptionPolicy"] = json!("TakeOver");
+    world.apply("events", &spec).await;
+    let message = ready(&world.sees("events", "False", "RoleOwnedByAnother").await).message;
+    assert!(message.contains("elsewhere/owner"), "{message}");
+}
+
+#[tokio::test]
+async fn a_role_of_another_cluster_is_taken_over_only_when_asked_and_only_once() {
+    let world = World::resyncing("migration").await;
+    let role = world.role("events");
+    create_tagged(&world, &role, "another-cluster", "migration/events", "u0").await;
+    let mut spec = world.kinesis_spec("events");
+    spec["adoptionPolicy"] = json!("Adopt");
+    world.apply("events", &spec).await;
+    let message = ready(&world.sees("events", "False", "RoleOwnedByAnother").await).message;
+    for part in ["migration/events", "another-cluster", "adoptionPolicy: TakeOver"] {
+        assert!(message.contains(part), "{part:?} in {message:?}");
+    }
+    spec["adoptionPolicy"] = json!("TakeOver");
+    let resource = world.apply("events", &spec).await;
+    world.ready("events").await;
+    assert_eq!(world.tags(&role).await.get("streamrole.dev/uid"), resource.uid().as_ref());
+
+    // The other cluster takes it back. If both went on they would never end.
+    tag(&world, &role, "another-cluster", "migration/events", "u0").await;
+    let message = ready(&world.sees("events", "False", "RoleOwnedByAnother").await).message;
+    assert!(message.contains("was taken over from this resource"), "{message}");
+    world.delete("events").await;
+    world.gone("events").await;
+    assert!(world.role_exists(&role).await, "it is the other cluster's");
+}
+
+async fn create_tagged(world: &World, role: &str, cluster: &str, resource: &str, uid: &str) {
+    let create = world.iam.create_role().role_name(role);
+    create.assume_role_policy_document(FOREIGN_TRUST).send().await.unwrap();
+    tag(world, role, cluster, resource, uid).await;
+}
+
+async fn tag(world: &World, role: &str, cluster: &str, resource: &str, uid: &str) {
+    let mut tag = world.iam.tag_role().role_name(role);
+    for (key, value) in [("cluster", cluster), ("resource", resource), ("uid", uid)] {
+        let one = aws_sdk_iam::types::Tag::builder().key(format!("streamrole.dev/{key}"));
+        tag = tag.tags(one.value(value).build().unwrap());
+    }
+    tag.send().await.unwrap();
+}

@@ -1,0 +1,162 @@
+//! IAM shows for a while what was before. Nothing is made twice, nothing flaps, and the wait is bounded.
+
+use serde_json::json;
+use support::Fault;
+
+use crate::world::{World, condition, ready, version};
+
+fn absent() -> Fault {
+    Fault::Answer {
+        status: 404,
+        code: "NoSuchEntity".into(),
+        message: "The role cannot be found.".into(),
+    }
+}
+
+fn body_of(action: &str, result: &str) -> Fault {
+    Fault::Body {
+        body: format!(
+            "<{action}Response xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><{action}Result>{result}</{action}Result></{action}Response>"
+        ),
+    }
+}
+
+fn creations(world: &World) -> usize {
+    world.proxy.actions().iter().filter(|action| *action == "CreateRole").count()
+}
+
+#[tokio::test]
+async fn a_role_that_is_not_visible_yet_is_neither_created_again_nor_called_lost() {
+    let world = World::resyncing("unseen").await;
+    world.apply("events", &world.kinesis_spec("events")).await;
+    let settled = world.ready("events").await;
+    let none = "<IsTruncated>false</IsTruncated><RoleDetailList/>";
+    world.proxy.inject("GetRole", None, absent());
+    let no_details = body_of("GetAccountAuthorizationDetails", none);
+    world.proxy.inject("GetAccountAuthorizationDetails", None, no_details);
+    world.proxy.forget_calls();
+    world.three_resyncs().await;
+    world.proxy.saw("GetRole").await;
+    assert_eq!(version(&world.resources.get("events").await.unwrap()), version(&settled));
+
+    // An edit meanwhile has to wait for the role to be seen, and says so.
+    let mut spec = world.kinesis_spec("events");
+    spec["tags"] = json!({"team": "marketing"});
+    world.apply("events", &spec).await;
+    let waiting = world.sees("events", "False", "Progressing").await;
+    assert!(ready(&waiting).message.contains("does not show yet"), "{}", ready(&waiting).message);
+    assert_eq!(condition(&waiting, "Reconciling").map(|c| c.status).as_deref(), Some("True"));
+    assert_eq!(creations(&world), 0, "{:?}", world.proxy.actions());
+    world.proxy.heal();
+    world.ready("events").await;
+    assert_eq!(creations(&world), 0, "{:?}", world.proxy.actions());
+}
+
+#[tokio::test]
+async fn a_role_that_is_not_visible_yet_is_not_left_behind_when_its_resource_is_deleted() {
+    let world = World::new("unseen-deleted").await;
+    world.apply("events", &world.kinesis_spec("events")).await;
+    world.ready("events").await;
+    world.proxy.inject("GetRole", None, absent());
+    world.delete("events").await;
+    let waiting = world.sees("events", "False", "Progressing").await;
+    assert!(ready(&waiting).message.contains("does not show yet"), "{}", ready(&waiting).message);
+    world.proxy.heal();
+    world.gone("events").await;
+    assert!(!world.role_exists(&world.role("events")).await);
+}
+
+#[tokio::test]
+async fn a_role_that_stays_unseen_is_believed_to_be_gone_in_the_end() {
+    let world = World::resyncing("unseen-for-good").await;
+    let role = world.role("events");
+    world.apply("events", &world.kinesis_spec("events")).await;
+    world.ready("events").await;
+    world
+        .iam
+        .delete_role_policy()
+        .role_name(&role)
+        .policy_name(crate::world::POLICY)
+        .send()
+        .await
+        .unwrap();
+    world.iam.delete_role().role_name(&role).send().await.unwrap();
+    world.event("events", "Created").await;
+    support::eventually("the role to be created again", || async {
+        if world.role_exists(&role).await { Ok(()) } else { Err("no role") }
+    })
+    .await;
+    world.ready("events").await;
+}
+
+#[tokio::test]
+async fn an_edit_back_is_not_taken_for_done_because_of_a_read_that_is_older_than_the_edit() {
+    let world = World::new("stale-read").await;
+    let role_name = world.role("one");
+    world.apply("events", &world.kinesis_spec("one")).await;
+    world.ready("events").await;
+    let first = world.permissions_policy(&role_name).await.unwrap();
+
+    let mut edited = world.kinesis_spec("one");
+    edited["destination"] = world.kinesis_spec("two")["destination"].clone();
+    world.apply("events", &edited).await;
+    world.ready("events").await;
+    assert_ne!(world.permissions_policy(&role_name).await.unwrap(), first);
+
+    let encoded = percent_encoding::utf8_percent_encode(
+        &first.to_string(),
+        percent_encoding::NON_ALPHANUMERIC,
+    )
+    .to_string();
+    let stale = format!(
+        "<RoleName>{role_name}</RoleName><PolicyName>{}</PolicyName><PolicyDocument>{encoded}</PolicyDocument>",
+        crate::world::POLICY
+    );
+    world.proxy.inject("GetRolePolicy", None, body_of("GetRolePolicy", &stale));
+    world.apply("events", &world.kinesis_spec("one")).await;
+    world.sees("events", "False", "Progressing").await;
+    assert_ne!(world.permissions_policy(&role_name).await.unwrap(), first, "not written yet");
+    world.proxy.heal();
+    world.ready("events").await;
+    assert_eq!(world.permissions_policy(&role_name).await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn a_write_that_failed_but_was_made_is_not_taken_for_unmade() {
+    let world = World::new("unanswered").await;
+    world.apply("events", &world.kinesis_spec("one")).await;
+    world.ready("events").await;
+    let role = world.role("one");
+    let first = world.permissions_policy(&role).await.unwrap();
+
+    // The edit reaches IAM, but the answer does not reach us.
+    world.proxy.inject("PutRolePolicy", None, Fault::AppliedThen500);
+    let mut edited = world.kinesis_spec("one");
+    edited["destination"] = world.kinesis_spec("two")["destination"].clone();
+    world.apply("events", &edited).await;
+    world.sees("events", "False", "IamUnavailable").await;
+    assert_ne!(world.permissions_policy(&role).await.unwrap(), first, "it was made");
+    world.proxy.heal();
+    world.ready("events").await;
+    world.apply("events", &world.kinesis_spec("one")).await;
+    world.ready("events").await;
+    assert_eq!(world.permissions_policy(&role).await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn a_principal_that_iam_does_not_know_yet_is_waited_for() {
+    let mut world = World::without_controller("principal").await;
+    let invalid = Fault::Answer {
+        status: 400,
+        code: "MalformedPolicyDocument".into(),
+        message: "Invalid principal in policy: \"SERVICE\":\"pinpoint.amazonaws.com\"".into(),
+    };
+    world.proxy.inject("CreateRole", None, invalid);
+    world.start_controller().await;
+    world.apply("events", &world.kinesis_spec("events")).await;
+    let waiting = world.sees("events", "False", "Progressing").await;
+    assert!(ready(&waiting).message.contains("Invalid principal"), "{}", ready(&waiting).message);
+    assert_eq!(condition(&waiting, "Stalled"), None);
+    world.proxy.heal();
+    world.ready("events").await;
+}

@@ -1,0 +1,227 @@
+//! What hurts users of other controllers for IAM roles. Each test is named after one such defect and shows
+//! that it is not here.
+
+use kube::ResourceExt as _;
+use serde_json::json;
+use support::{Call, Fault, eventually};
+
+use crate::world::{FOREIGN_TRUST, OTHER_POLICY, POLICY, World, kinesis_arn, ready, version};
+
+fn answer(status: u16, code: &str, message: &str) -> Fault {
+    Fault::Answer { status, code: code.into(), message: message.into() }
+}
+
+#[tokio::test]
+async fn policy_comparison_by_string_loops_endlessly_or_misses_drift() {
+    let world = World::resyncing("peers-comparison").await;
+    let role = world.role("events");
+    world.apply("events", &world.kinesis_spec("events")).await;
+    let settled = version(&world.ready("events").await);
+    // The same in other words: no list where there was one, another case, a Sid, another order.
+    let same = json!({"Statement": [{
+        "Sid": "Renamed", "Resource": kinesis_arn("events"), "Effect": "Allow",
+        "Action": ["KINESIS:describestream", "kinesis:PutRecords", "kinesis:PutRecords"],
+    }], "Version": "2012-10-17"});
+    let put = world.iam.put_role_policy().role_name(&role).policy_name(POLICY);
+    put.policy_document(same.to_string()).send().await.unwrap();
+    world.proxy.forget_calls();
+    world.three_resyncs().await;
+    assert!(world.proxy.calls().iter().all(|call| !call.is_write()), "{:?}", world.proxy.actions());
+    assert_eq!(version(&world.resources.get("events").await.unwrap()), settled);
+
+    // As many actions and as many different ones as declared, but not the declared ones.
+    let other = same.to_string().replace("KINESIS:describestream", "kinesis:GetRecords");
+    let put = world.iam.put_role_policy().role_name(&role).policy_name(POLICY);
+    put.policy_document(other).send().await.unwrap();
+    assert!(world.event("events", "DriftRepaired").await.contains("kinesis:GetRecords"));
+}
+
+#[tokio::test]
+async fn url_decoding_the_desired_document_turns_a_plus_into_a_space() {
+    let world = World::resyncing("peers-plus").await;
+    let role = format!("{}+a", world.role("events"));
+    let mut spec = world.kinesis_spec("events");
+    spec["roleName"] = json!(role);
+    spec["description"] = json!("1+1 = 2%20");
+    spec["tags"] = json!({"sum": "1+1"});
+    world.apply("events", &spec).await;
+    world.ready("events").await;
+    let live = world.iam.get_role().role_name(&role).send().await.unwrap().role.unwrap();
+    assert_eq!(live.description.as_deref(), Some("1+1 = 2%20"));
+    assert_eq!(world.tags(&role).await.get("sum").map(String::as_str), Some("1+1"));
+
+    // A plus in the live document is a plus too, so this one is not taken for the declared one.
+    let stream = kinesis_arn("events");
+    let plus = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": ["kinesis:PutRecords", "kinesis:DescribeStream"], "Resource": format!("{stream}+b")}});
+    let put = world.iam.put_role_policy().role_name(&role).policy_name(POLICY);
+    put.policy_document(plus.to_string()).send().await.unwrap();
+    assert!(world.event("events", "DriftRepaired").await.contains(&format!("{stream}+b")));
+}
+
+#[tokio::test]
+async fn tag_role_followed_by_untag_role_of_a_key_whose_value_changed_loses_the_tag() {
+    let world = World::new("peers-tags").await;
+    let role = world.role("events");
+    let mut spec = world.kinesis_spec("events");
+    spec["tags"] = json!({"team": "marketing", "stage": "test", "old": "x"});
+    world.apply("events", &spec).await;
+    world.ready("events").await;
+    // One value changes, one key changes its case, one key goes.
+    spec["tags"] = json!({"team": "sales", "Stage": "live"});
+    world.apply("events", &spec).await;
+    world.ready("events").await;
+    let tags = world.tags(&role).await;
+    assert_eq!(tags.get("team").map(String::as_str), Some("sales"));
+    assert!(tags.iter().any(|(key, value)| key.eq_ignore_ascii_case("stage") && value == "live"));
+    assert_eq!(tags.get("old"), None);
+}
+
+#[tokio::test]
+async fn a_changed_immutable_field_is_silently_ignored_or_orphans_the_old_role() {
+    let world = World::new("peers-immutable").await;
+    let mut spec = world.kinesis_spec("events");
+    world.apply("events", &spec).await;
+    world.ready("events").await;
+    for (field, value) in [("roleName", json!(world.role("renamed"))), ("path", json!("/moved/"))] {
+        let before = std::mem::replace(&mut spec[field], value);
+        let refused = world.try_apply("events", &spec).await.unwrap_err().to_string();
+        assert!(refused.contains(&format!("{field} cannot be changed")), "{refused}");
+        spec[field] = before;
+        if spec[field].is_null() {
+            spec.as_object_mut().unwrap().remove(field);
+        }
+    }
+    assert!(!world.role_exists(&world.role("renamed")).await);
+}
+
+#[tokio::test]
+async fn a_transient_error_is_treated_as_terminal() {
+    let mut world = World::without_controller("peers-transient").await;
+    world.proxy.inject("PutRolePolicy", None, answer(500, "ServiceFailure", "try later"));
+    world.start_controller().await;
+    world.apply("events", &world.kinesis_spec("events")).await;
+    world.sees("events", "False", "IamUnavailable").await;
+    world.proxy.heal();
+    world.ready("events").await;
+}
+
+#[tokio::test]
+async fn ready_is_written_before_the_permissions_policy_is_on_the_role() {
+    let mut world = World::without_controller("peers-early-ready").await;
+    world.proxy.inject("PutRolePolicy", None, Fault::Hang);
+    world.start_controller().await;
+    world.apply("events", &world.kinesis_spec("events")).await;
+    // The SDK gives an attempt up after 10 s and makes another: all that time nobody may be told Ready.
+    eventually("a second attempt", || async {
+        let attempts = world.proxy.actions().iter().filter(|a| *a == "PutRolePolicy").count();
+        let resource = world.resources.get("events").await.unwrap();
+        assert_ne!(ready(&resource).status, "True", "{:?}", resource.status);
+        if attempts > 1 { Ok(()) } else { Err(attempts) }
+    })
+    .await;
+    world.proxy.heal();
+    world.ready("events").await;
+    assert!(world.permissions_policy(&world.role("events")).await.is_some());
+}
+
+#[tokio::test]
+async fn update_order_widens_permissions_before_it_tightens_trust() {
+    let world = World::new("peers-order").await;
+    world.apply("events", &world.kinesis_spec("events")).await;
+    world.ready("events").await;
+    world.proxy.forget_calls();
+    let mut spec = world.kinesis_spec("events");
+    spec["source"] = json!({"accountId": "111122223333", "region": "us-east-1"});
+    spec["destination"]["kmsKeyArn"] = json!("arn:aws:kms:us-east-1:111122223333:key/1234");
+    world.apply("events", &spec).await;
+    world.ready("events").await;
+    let writes: Vec<_> =
+        world.proxy.calls().into_iter().filter(Call::is_write).map(|call| call.action).collect();
+    assert_eq!(writes, ["UpdateAssumeRolePolicy", "PutRolePolicy"]);
+}
+
+#[tokio::test]
+async fn a_pre_existing_role_is_taken_over_or_deleted_with_the_resource() {
+    let world = World::new("peers-takeover").await;
+    let role = world.role("events");
+    world.create_foreign_role(&role).await;
+    let mut spec = world.kinesis_spec("events");
+    spec["deletionPolicy"] = json!("Delete");
+    world.apply("events", &spec).await;
+    world.sees("events", "False", "RoleNotOwned").await;
+    world.delete("events").await;
+    world.gone("events").await;
+    assert!(world.role_exists(&role).await);
+    assert_eq!(
+        world.trust_policy(&role).await,
+        serde_json::from_str::<serde_json::Value>(FOREIGN_TRUST).unwrap()
+    );
+    assert!(world.proxy.calls().iter().all(|call| !call.is_write() || call.action == "CreateRole"));
+}
+
+#[tokio::test]
+async fn a_crash_between_create_role_and_the_status_write_makes_the_own_role_foreign() {
+    let mut world = World::without_controller("peers-crash").await;
+    let role = world.role("events");
+    world.proxy.inject("PutRolePolicy", Some(&role), Fault::Hang);
+    world.start_controller().await;
+    world.apply("events", &world.kinesis_spec("events")).await;
+    world.proxy.saw("PutRolePolicy").await;
+    world.controller.take().unwrap().kill().unwrap();
+    assert!(world.role_exists(&role).await, "the first write was made");
+    assert_eq!(world.permissions_policy(&role).await, None, "the second was not");
+    assert_eq!(world.resources.get("events").await.unwrap().status, None, "nor the status");
+
+    world.proxy.heal();
+    world.start_controller().await;
+    let resource = world.ready("events").await;
+    assert!(world.permissions_policy(&role).await.is_some());
+    assert_eq!(world.tags(&role).await.get("streamrole.dev/uid"), resource.uid().as_ref());
+    world.delete("events").await;
+    world.gone("events").await;
+    assert!(!world.role_exists(&role).await, "recognized as its own, it goes with the resource");
+}
+
+#[tokio::test]
+async fn deletion_is_stuck_on_delete_conflict_with_no_explanation() {
+    let world = World::new("peers-conflict").await;
+    let role = world.role("events");
+    world.apply("events", &world.kinesis_spec("events")).await;
+    world.ready("events").await;
+    let added = world.iam.put_role_policy().role_name(&role).policy_name("added");
+    added.policy_document(OTHER_POLICY).send().await.unwrap();
+    world.iam.create_instance_profile().instance_profile_name(&role).send().await.unwrap();
+    let add = world.iam.add_role_to_instance_profile().role_name(&role);
+    add.instance_profile_name(&role).send().await.unwrap();
+
+    world.delete("events").await;
+    let message = ready(&world.sees("events", "False", "DeletionBlocked").await).message;
+    for part in ["inlinePolicies[added]", &format!("instanceProfiles[{role}]"), "Remove"] {
+        assert!(message.contains(part), "{part:?} in {message:?}");
+    }
+    assert!(world.event("events", "DeletionBlocked").await.contains("inlinePolicies[added]"));
+    assert!(world.permissions_policy(&role).await.is_some(), "a kept role keeps working");
+
+    world.iam.delete_role_policy().role_name(&role).policy_name("added").send().await.unwrap();
+    let remove = world.iam.remove_role_from_instance_profile().role_name(&role);
+    remove.instance_profile_name(&role).send().await.unwrap();
+    world.annotate("events", "streamrole.dev/reconcile-requested-at", "1").await;
+    world.gone("events").await;
+    assert!(!world.role_exists(&role).await);
+}
+
+#[tokio::test]
+async fn an_hours_long_resync_and_no_way_to_ask_for_one_now() {
+    let world = World::new("peers-resync").await;
+    world.apply("events", &world.kinesis_spec("events")).await;
+    world.ready("events").await;
+    world.tamper(&world.role("events")).await;
+    world.annotate("events", "streamrole.dev/reconcile-requested-at", "2026-11-23T12:00").await;
+    assert!(world.event("events", "DriftRepaired").await.contains("kinesis:*"));
+    eventually("the request to be echoed", || async {
+        let status = world.resources.get("events").await.unwrap().status.unwrap_or_default();
+        let handled = status.last_handled_reconcile_at.unwrap_or_default();
+        if handled == "2026-11-23T12:00" { Ok(()) } else { Err(handled) }
+    })
+    .await;
+}
