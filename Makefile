@@ -1,7 +1,7 @@
 # Two commands are all that a newcomer needs: `make demo` and `make test`. The rest is for those who change
 # the code.
 
-.PHONY: demo test lint bench generate check-tools
+.PHONY: demo test lint soak bench generate check-go check-tools
 
 # Integration tests wait far more than they compute.
 TEST_THREADS ?= 8
@@ -10,12 +10,15 @@ demo: check-tools ## The main job before your eyes, on a local control plane and
 	@cargo build --quiet --workspace
 	@cargo run --quiet --package support --bin demo
 
-test: check-tools lint ## Everything that CI checks.
+test: check-tools check-go lint ## Everything that CI checks.
 	cargo test --workspace -- --test-threads $(TEST_THREADS)
 
 lint: check-tools ## Formatting and lints.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+
+soak: check-tools ## The fault campaign, long: make soak MINUTES=30 [SEED=1].
+	CAMPAIGN_SECONDS=$$(( $(or $(MINUTES),30) * 60 )) CAMPAIGN_SEED=$(SEED) cargo test --workspace --test campaign -- --nocapture
 
 bench: check-tools ## What the controller costs; BENCH_ROLES, BENCH_LATENCY and BENCH_WORKERS change it.
 	cargo build --release --bin streamrole
@@ -26,6 +29,9 @@ generate: check-tools ## Writes every file that comes from the code.
 	mv crds/streamrole.dev_pinpointeventstreamroles.yaml.new crds/streamrole.dev_pinpointeventstreamroles.yaml
 	cargo run --quiet -- rbac > deploy/rbac/clusterrole.yaml.new
 	mv deploy/rbac/clusterrole.yaml.new deploy/rbac/clusterrole.yaml
+
+check-go:
+	@command -v go >/dev/null || { echo "Go is missing: the tests build kstatus and Argo CD's interpreter with it; see https://go.dev/dl"; exit 1; }
 
 check-tools:
 	@command -v cargo >/dev/null || { echo "Rust is missing: install it from https://rustup.rs"; exit 1; }

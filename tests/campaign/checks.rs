@@ -1,0 +1,234 @@
+//! What must hold at every moment, whatever fails.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use futures::StreamExt as _;
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client, ResourceExt as _};
+use streamrole::api::{DriftPolicy, PinpointEventStreamRole};
+use streamrole::policy::{Document, PERMISSIONS_POLICY_NAME};
+use streamrole::role::{self, DesiredRole};
+use support::{Applied, By, Role, STALENESS};
+
+use crate::generator::{Generator, is_protected, may_adopt};
+use crate::history::History;
+
+const UID_TAG: &str = "streamrole.dev/uid";
+const CLUSTER_TAG: &str = "streamrole.dev/cluster";
+
+/// A resource that was seen Ready.
+struct Sighting {
+    at: Instant,
+    resource: PinpointEventStreamRole,
+}
+
+/// The first time that each generation of each resource was seen Ready.
+#[derive(Clone)]
+pub(crate) struct Sightings {
+    waiting: Arc<Mutex<Vec<Sighting>>>,
+    checked: Arc<Mutex<usize>>,
+    judged: Arc<Mutex<usize>>,
+    created: Arc<Mutex<BTreeMap<String, i64>>>,
+}
+
+impl Sightings {
+    pub(crate) fn watch(client: Client) -> Self {
+        let waiting = Arc::<Mutex<Vec<_>>>::default();
+        let sightings = Self {
+            waiting: Arc::clone(&waiting),
+            checked: Arc::default(),
+            judged: Arc::default(),
+            created: Arc::default(),
+        };
+        tokio::spawn(async move {
+            let api: Api<PinpointEventStreamRole> = Api::all(client);
+            let changes = watcher(api, watcher::Config::default()).default_backoff();
+            let mut changes = std::pin::pin!(changes.applied_objects());
+            let mut seen = HashSet::new();
+            while let Some(change) = changes.next().await {
+                // An interrupted watch is taken up again.
+                let Ok(resource) = change else { continue };
+                let generation = (resource.uid(), resource.metadata.generation);
+                if says_ready(&resource) && seen.insert(generation) {
+                    let sighting = Sighting { at: Instant::now(), resource };
+                    waiting.lock().unwrap().push(sighting);
+                }
+            }
+        });
+        sightings
+    }
+
+    pub(crate) fn checked(&self) -> usize {
+        *self.checked.lock().unwrap()
+    }
+}
+
+/// Whether the resource says that the role is as its present spec declares, and by our doing.
+fn says_ready(resource: &PinpointEventStreamRole) -> bool {
+    let Some(ready) = resource.status.as_ref().and_then(|status| status.ready()) else {
+        return false;
+    };
+    ready.status == "True"
+        && ready.observed_generation == resource.metadata.generation
+        && ["Synced", "ExtraPolicies"].contains(&ready.reason.as_str())
+        && resource.spec.drift_policy == DriftPolicy::Correct
+}
+
+/// Everything that was wrong since the last time.
+pub(crate) fn violations(
+    history: &History,
+    sightings: &Sightings,
+    generator: &Generator,
+    cluster: &str,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut judged = sightings.judged.lock().unwrap();
+    let fresh = history.from(*judged);
+    *judged += fresh.len();
+    for applied in &fresh {
+        wrong.extend(wrong_write(applied, generator, cluster));
+        wrong.extend(wrong_creation(applied, &mut sightings.created.lock().unwrap()));
+    }
+    let waiting = std::mem::take(&mut *sightings.waiting.lock().unwrap());
+    for sighting in waiting {
+        match generator.written(&sighting.resource) {
+            Some(since) => {
+                *sightings.checked.lock().unwrap() += 1;
+                wrong.extend(wrong_ready(&sighting, since, history, cluster));
+            }
+            // The answer to the edit is still on its way.
+            None => sightings.waiting.lock().unwrap().push(sighting),
+        }
+    }
+    wrong
+}
+
+/// A role is changed by the controller only if it is one of this cluster's, or may be adopted; and deleted
+/// only after its resource was.
+fn wrong_write(applied: &Applied, generator: &Generator, cluster: &str) -> Option<String> {
+    let (By::Caller, Some(before)) = (applied.by, &applied.before) else {
+        return None;
+    };
+    let what = || format!("{} of {} with tags {:?}", applied.action, applied.key, before.tags);
+    let is_ours = before.tags.get(CLUSTER_TAG).is_some_and(|tag| tag == cluster);
+    if is_protected(&applied.key) || !(is_ours || may_adopt(&applied.key)) {
+        return Some(format!("a role that is not ours was written: {}", what()));
+    }
+    let uid = before.tags.get(UID_TAG).cloned().unwrap_or_default();
+    let deletes = applied.after.is_none();
+    (deletes && !generator.was_deleted(&uid))
+        .then(|| format!("a role was deleted whose resource was not: {}", what()))
+}
+
+/// One creation for each resource, and one more each time that somebody removed its role.
+fn wrong_creation(applied: &Applied, allowed: &mut BTreeMap<String, i64>) -> Option<String> {
+    let uid = |role: &Option<Arc<Role>>| {
+        role.as_ref().and_then(|role| role.tags.get(UID_TAG).cloned()).unwrap_or_default()
+    };
+    if applied.by == By::Administrator && applied.after.is_none() {
+        *allowed.entry(uid(&applied.before)).or_insert(1) += 1;
+    }
+    if applied.by == By::Caller && applied.before.is_none() {
+        let left = allowed.entry(uid(&applied.after)).or_insert(1);
+        *left -= 1;
+        if *left < 0 {
+            return Some(format!("{} was created twice for {}", applied.key, uid(&applied.after)));
+        }
+    }
+    None
+}
+
+/// Whoever is told Ready may rely on it: since the spec was written there was a moment at which both
+/// documents were as it declares. When an administrator changed the role meanwhile, each document had its
+/// own: between two writes the controller cannot see what somebody does to the part that it wrote first.
+fn wrong_ready(
+    sighting: &Sighting,
+    since: Instant,
+    history: &History,
+    cluster: &str,
+) -> Option<String> {
+    let resource = &sighting.resource;
+    let desired = role::desired(resource, cluster).unwrap();
+    let writes = history.of_role(&desired.name.key());
+    let states = states(&writes, since, sighting.at);
+    let interfered = writes
+        .iter()
+        .any(|w| w.by == By::Administrator && w.at + STALENESS > since && w.at <= sighting.at);
+    let was_so = if interfered {
+        states.iter().any(|role| trusts_as(role, &desired))
+            && states.iter().any(|role| permits_as(role, &desired))
+    } else {
+        states.iter().any(|role| is_as(role, &desired))
+    };
+    (!was_so).then(|| {
+        let trail: Vec<_> = writes
+            .iter()
+            .map(|w| {
+                let age = sighting.at.saturating_duration_since(w.at);
+                let as_declared = w.after.as_ref().map(|role| {
+                    (trusts_as(role, &desired), permits_as(role, &desired))
+                });
+                format!("-{age:.1?} {:?} {}: as declared {as_declared:?}", w.by, w.action)
+            })
+            .collect();
+        format!(
+            "{}/{} generation {:?} was called Ready but never was since it was written {:.1?} before: {trail:#?}",
+            resource.namespace().unwrap_or_default(),
+            resource.name_any(),
+            resource.metadata.generation,
+            sighting.at.saturating_duration_since(since),
+        )
+    })
+}
+
+/// The states of a role between two moments. What an administrator did shortly before may not have been
+/// visible yet, so the states before it count too; what the controller did itself it has to know.
+fn states(writes: &[Arc<Applied>], since: Instant, until: Instant) -> Vec<Arc<Role>> {
+    let invisible = since.checked_sub(STALENESS).unwrap_or(since);
+    let mut states = Vec::new();
+    let mut first = None;
+    for applied in writes.iter().filter(|applied| applied.at <= until) {
+        if applied.at > since {
+            states.extend(first.take().flatten());
+            states.extend(applied.after.clone());
+        } else if applied.by == By::Administrator && applied.at > invisible {
+            states.extend(first.take().flatten());
+            first = Some(applied.after.clone());
+        } else {
+            states.clear();
+            first = Some(applied.after.clone());
+        }
+    }
+    states.extend(first.flatten());
+    states
+}
+
+/// Whether both documents are as declared.
+pub(crate) fn is_as(role: &Role, desired: &DesiredRole) -> bool {
+    trusts_as(role, desired) && permits_as(role, desired)
+}
+
+fn trusts_as(role: &Role, desired: &DesiredRole) -> bool {
+    says(&role.trust_policy, &desired.trust_policy)
+}
+
+fn permits_as(role: &Role, desired: &DesiredRole) -> bool {
+    let live = role.inline.get(PERMISSIONS_POLICY_NAME);
+    live.is_some_and(|text| says(text, &desired.permissions_policy))
+}
+
+fn says(text: &str, document: &Document) -> bool {
+    Document::parse(text).is_ok_and(|live| live.equivalent(document))
+}
+
+/// Resources by namespace and name.
+pub(crate) async fn all_resources(client: &Client) -> HashMap<String, PinpointEventStreamRole> {
+    let api: Api<PinpointEventStreamRole> = Api::all(client.clone());
+    support::eventually("the resources to be listed", || async {
+        let all = api.list(&kube::api::ListParams::default()).await;
+        all.map(|all| all.items.into_iter().map(|one| (one.name_any(), one)).collect())
+    })
+    .await
+}

@@ -1,0 +1,130 @@
+//! The fault campaign. A seeded generator creates, edits, deletes and tampers with resources and roles while
+//! everything between the controller and its two servers fails, and the controller and the API server are
+//! killed. What must hold is checked from IAM's side throughout; afterwards all must come to rest.
+//!
+//! `CAMPAIGN_SECONDS` and `CAMPAIGN_SEED` change it; `make soak MINUTES=30` runs it long.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and its figures are worth seeing"
+)]
+
+mod checks;
+mod generator;
+mod history;
+mod rest;
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::PostParams;
+use kube::core::ObjectMeta;
+use kube::{Api, ResourceExt as _};
+use support::{Account, Chaos, Controller, ControllerOptions, Mishap, Stack, Tunnel};
+
+use checks::Sightings;
+use generator::Generator;
+use history::History;
+
+/// Resources that exist at once.
+const SLOTS: usize = 220;
+const NAMESPACES: usize = 5;
+/// Also the longest pause before a failed reconcile is tried again, so what is at rest is so soon.
+const RESYNC: &str = "5s";
+
+/// All that runs.
+struct Field {
+    stack: Stack,
+    tunnel: Tunnel,
+    chaos: Chaos,
+    account: Account,
+    cluster: String,
+    controller: Option<Controller>,
+}
+
+impl Field {
+    async fn start(seed: u64) -> Self {
+        let stack = Stack::start().await.unwrap();
+        let crd = include_str!("../../crds/streamrole.dev_pinpointeventstreamroles.yaml");
+        stack.install(crd, include_str!("../../deploy/rbac/clusterrole.yaml")).await.unwrap();
+        let tunnel = Tunnel::open(&stack.kube_address()).await.unwrap();
+        let account = Account::default();
+        let chaos = Chaos::start(account.clone(), seed).await.unwrap();
+        let namespaces: Api<Namespace> = Api::all(stack.admin().await.unwrap());
+        for number in 0..NAMESPACES {
+            let metadata =
+                ObjectMeta { name: Some(format!("campaign-{number}")), ..ObjectMeta::default() };
+            let namespace = Namespace { metadata, ..Namespace::default() };
+            namespaces.create(&PostParams::default(), &namespace).await.unwrap();
+        }
+        let cluster = namespaces.get("kube-system").await.unwrap().uid().unwrap();
+        let mut field = Self { stack, tunnel, chaos, account, cluster, controller: None };
+        field.start_controller();
+        field
+    }
+
+    fn start_controller(&mut self) {
+        let options = ControllerOptions {
+            binary: env!("CARGO_BIN_EXE_streamrole").into(),
+            iam_url: self.chaos.url().into(),
+            namespaces: Vec::new(),
+            resync: RESYNC.into(),
+            concurrency: 10,
+        };
+        let kubeconfig = self.stack.controller_kubeconfig_by_way_of(self.tunnel.address()).unwrap();
+        // Of what an earlier process wrote just now the next one knows nothing.
+        self.chaos.forget_the_past();
+        let started = Controller::start_with_kubeconfig(&self.stack, &options, &kubeconfig);
+        self.controller = Some(started.unwrap());
+    }
+
+    fn kill_controller(&mut self) {
+        if let Some(controller) = self.controller.take() {
+            controller.kill().unwrap();
+        }
+        self.start_controller();
+    }
+}
+
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| text.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_every_fault_nothing_of_others_is_touched_and_all_comes_to_rest() {
+    let seed = from_environment("CAMPAIGN_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
+    let seconds = from_environment("CAMPAIGN_SECONDS").unwrap_or(65);
+    println!("campaign: seed {seed}, {seconds} s; repeat with CAMPAIGN_SEED={seed}");
+
+    let mut field = Field::start(seed).await;
+    let history = History::of(&field.account);
+    let sightings = Sightings::watch(field.stack.admin().await.unwrap());
+    let mut generator = Generator::new(seed, &field).await;
+    generator.fill(&field).await;
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while Instant::now() < end {
+        generator.step(&mut field).await;
+        let wrong = checks::violations(&history, &sightings, &generator, &field.cluster);
+        assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}\n{}", generator.last_operations());
+    }
+
+    field.chaos.calm();
+    let rested = rest::everything_comes_to_rest(&field, &mut generator, seed).await;
+    let emptied = rest::everything_can_be_deleted(&field, &mut generator, seed).await;
+    let wrong = checks::violations(&history, &sightings, &generator, &field.cluster);
+    assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}\n{}", generator.last_operations());
+
+    let (calls, mishaps) = field.chaos.tally();
+    println!(
+        "campaign: seed {seed}, {seconds} s\n  operations {:?}\n  IAM calls {calls}, writes {}\n  faults {mishaps:?}\n  Ready seen and checked {}\n  violations 0\n  at rest after {rested:.1?}, all deleted after {emptied:.1?}",
+        generator.operations(),
+        history.len(),
+        sightings.checked(),
+    );
+    let missing: Vec<_> = Mishap::all().filter(|m| !mishaps.contains_key(m)).collect();
+    assert!(missing.is_empty(), "faults that never happened: {missing:?}");
+    assert!(sightings.checked() > SLOTS, "too few resources became Ready to have tested anything");
+}
