@@ -68,8 +68,6 @@ pub enum Reason {
     Throttled,
     /// IAM could not be reached or failed.
     IamUnavailable,
-    /// The resource is being deleted and its role with it.
-    Deleting,
     /// The role cannot be deleted while something else is on it.
     DeletionBlocked,
 }
@@ -94,7 +92,6 @@ impl Reason {
             Self::LimitExceeded => "LimitExceeded",
             Self::Throttled => "Throttled",
             Self::IamUnavailable => "IamUnavailable",
-            Self::Deleting => "Deleting",
             Self::DeletionBlocked => "DeletionBlocked",
         }
     }

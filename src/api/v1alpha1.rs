@@ -6,12 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, CustomResourceExt as _, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::conditions::ConditionType;
 
@@ -74,6 +76,8 @@ macro_rules! cel_source_partition {
     printcolumn(name = "Role", type_ = "string", json_path = ".status.roleName", description = "Name of the IAM role"),
     printcolumn(name = "Destination", type_ = "string", json_path = ".status.destination", description = "The stream that events go to"),
     printcolumn(name = "ARN", type_ = "string", json_path = ".status.roleArn", description = "ARN of the IAM role", priority = 1),
+    printcolumn(name = "Drift", type_ = "string", json_path = ".status.drift[0].path", description = "The first difference that was seen and left as it is", priority = 1),
+    printcolumn(name = "Last Change", type_ = "date", json_path = ".status.lastChangeTime", description = "When the controller last wrote to IAM", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -293,6 +297,10 @@ pub struct PinpointEventStreamRoleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
 
+    /// When the controller last wrote to IAM for this resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_change_time: Option<Time>,
+
     /// Differences between the live role and the declaration that were seen and left as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -320,6 +328,13 @@ pub struct DriftedField {
 }
 
 impl PinpointEventStreamRoleStatus {
+    /// Whether the controller has not looked at the resource yet. The API server gives a new one the
+    /// generation -1, so that kstatus does not take it for a kind of resource that needs no status.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.observed_generation.is_none_or(|generation| generation < 0)
+    }
+
     /// The condition to wait for; absent until the resource was first looked at.
     #[must_use]
     pub fn ready(&self) -> Option<&Condition> {
@@ -360,6 +375,9 @@ pub fn crd() -> CustomResourceDefinition {
             serde_json::to_value(&*schema).map(without_nullable).and_then(serde_json::from_value);
         if let Ok(tidy) = tidy {
             *schema = tidy;
+        }
+        if let Some(status) = schema.properties.as_mut().and_then(|p| p.get_mut("status")) {
+            status.default = Some(JSON(json!({"observedGeneration": -1})));
         }
     }
     crd

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::{PinpointEventStreamRole, Reason};
+use crate::api::{PinpointEventStreamRole, PinpointEventStreamRoleStatus, Reason};
 use crate::iam::{ErrorKind, IamError, RoleIdentity};
 use crate::policy::PERMISSIONS_POLICY_NAME;
 use crate::role::{
@@ -102,7 +102,7 @@ pub(super) fn compare(
 }
 
 fn is_new(resource: &PinpointEventStreamRole) -> bool {
-    resource.status.as_ref().is_none_or(|status| status.observed_generation.is_none())
+    resource.status.as_ref().is_none_or(PinpointEventStreamRoleStatus::is_untouched)
 }
 
 /// Says in the status that an edit is being worked on, so that nobody takes the Ready of the last

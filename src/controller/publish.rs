@@ -135,6 +135,7 @@ fn event_of_changes(progress: &Progress) -> Event {
     let role = progress.role_name.as_deref().unwrap_or_default();
     let made = &progress.made;
     let created = made.iter().any(|change| matches!(change.write, Write::CreateRole(_)));
+    let adopted = made.iter().any(|change| change.write.adopts());
     let differences = made
         .iter()
         .flat_map(|change| &change.differences)
@@ -142,6 +143,9 @@ fn event_of_changes(progress: &Progress) -> Event {
         .collect::<Vec<_>>();
     let what = format!("{} of the IAM role {role}: {}", parts(made), differences.join("; "));
     match (created, progress.was_in_sync) {
+        (false, _) if adopted => {
+            event(EventType::Normal, "Adopted", "Update", &format!("Took over {what}"))
+        }
         (true, _) => {
             let note = format!("Created the IAM role {role}: {}.", parts(made));
             event(EventType::Normal, "Created", "Create", &note)

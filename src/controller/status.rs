@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::api::{
@@ -217,7 +217,8 @@ fn left_alone(reason: Reason, progress: &Progress, differences: &[Difference]) -
     } else {
         reason
     };
-    Saying::new(Some(ready), reason, message)
+    // Nothing will change by itself: whoever waits for Ready is to know at once.
+    Saying { stalled: !ready, ..Saying::new(Some(ready), reason, message) }
 }
 
 /// What a saying may depend on besides the verdict.
@@ -385,6 +386,11 @@ pub(super) fn status_after(
                 let annotations = resource.metadata.annotations.as_ref();
                 annotations.and_then(|a| a.get(RECONCILE_REQUESTED_AT_ANNOTATION)).cloned()
             }
+        },
+        last_change_time: if progress.made.is_empty() {
+            previous.last_change_time
+        } else {
+            Some(Time(now))
         },
         drift: drift(verdict),
         conditions: conditions_after(&previous.conditions, conditions, now),

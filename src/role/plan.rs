@@ -64,6 +64,12 @@ pub enum Write {
 }
 
 impl Write {
+    /// Whether this takes a role over that was there before the resource.
+    #[must_use]
+    pub fn adopts(&self) -> bool {
+        matches!(self, Self::TagRole(tags) if tags.contains_key(ADOPTED_TAG))
+    }
+
     /// The part of the role that is written, in a reader's words.
     #[must_use]
     pub fn part(&self) -> &'static str {

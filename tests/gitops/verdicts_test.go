@@ -41,14 +41,12 @@ func with(ready, documents, reason, message, beside string) conditions {
 // tools' own.
 type state struct {
 	name string
-	// Generations of the resource and of the status; no status at all when the latter is 0.
+	// Generations of the resource and of the status.
 	generation, observed int64
 	deleting             bool
 	conditions           conditions
 
 	kstatus, argocd, message string
-	// Flux's verdict with the expressions of deploy/flux.
-	flux string
 }
 
 func states() []state {
@@ -60,32 +58,32 @@ func states() []state {
 	ready := with("True", "True", "Synced", "The IAM role is as declared.", "")
 	return []state{
 		{
-			// kstatus takes what says nothing for ready.
-			name: "created and not looked at yet", generation: 1,
-			kstatus: "Current", flux: "Unknown", argocd: "Progressing", message: "not looked at the resource",
+			// As the API server creates it.
+			name: "created and not looked at yet", generation: 1, observed: -1,
+			kstatus: "InProgress", argocd: "Progressing", message: "not looked at the resource",
 		},
 		{
 			name: "ready", generation: 1, observed: 1, conditions: ready,
-			kstatus: "Current", flux: "Current", argocd: "Healthy", message: "as declared",
+			kstatus: "Current", argocd: "Healthy", message: "as declared",
 		},
 		{
 			name: "edited and not looked at yet", generation: 2, observed: 1, conditions: ready,
-			kstatus: "InProgress", flux: "InProgress", argocd: "Progressing", message: "last change",
+			kstatus: "InProgress", argocd: "Progressing", message: "last change",
 		},
 		{
 			name: "edited, and the edit is being applied", generation: 2, observed: 2,
 			conditions: with("False", "False", "Progressing", "The new spec is being applied.", "Reconciling"),
-			kstatus:    "InProgress", flux: "InProgress", argocd: "Progressing", message: "being applied",
+			kstatus:    "InProgress", argocd: "Progressing", message: "being applied",
 		},
 		{
 			name: "edited, and an edit of before was refused", generation: 2, observed: 1,
 			conditions: with("False", "Unknown", "RefusedByIam", "IAM refused.", "Stalled"),
-			kstatus:    "InProgress", flux: "InProgress", argocd: "Progressing", message: "last change",
+			kstatus:    "InProgress", argocd: "Progressing", message: "last change",
 		},
 		{
 			name: "with extra policies", generation: 1, observed: 1,
 			conditions: with("True", "True", "ExtraPolicies", "The IAM role is as declared but holds other policies too: inlinePolicies.x.", ""),
-			kstatus:    "Current", flux: "Current", argocd: "Healthy", message: "inlinePolicies.x",
+			kstatus:    "Current", argocd: "Healthy", message: "inlinePolicies.x",
 		},
 		{
 			name: "with drift of a document, reported", generation: 1, observed: 1,
@@ -93,62 +91,63 @@ func states() []state {
 				of("Ready", "False", "DriftReported", differs+" spec.driftPolicy is Report: trustPolicy."),
 				of("TrustPolicySynced", "False", "DriftReported", ""),
 				of("PermissionsPolicySynced", "True", "Synced", ""),
+				of("Stalled", "True", "DriftReported", differs+" spec.driftPolicy is Report: trustPolicy."),
 			},
-			kstatus: "InProgress", flux: "InProgress", argocd: "Degraded", message: differs,
+			kstatus: "Failed", argocd: "Degraded", message: differs,
 		},
 		{
 			name: "with drift of something else, reported", generation: 1, observed: 1,
 			conditions: with("True", "True", "DriftReported", differs+" spec.driftPolicy is Report: tags.team.", ""),
-			kstatus:    "Current", flux: "Current", argocd: "Healthy", message: "tags.team",
+			kstatus:    "Current", argocd: "Healthy", message: "tags.team",
 		},
 		{
 			name: "while IAM throttles", generation: 1, observed: 1,
 			conditions: with("False", "Unknown", "Throttled", "Rate exceeded. It is tried again, more slowly.", "Reconciling"),
-			kstatus:    "InProgress", flux: "InProgress", argocd: "Progressing", message: "tried again",
+			kstatus:    "InProgress", argocd: "Progressing", message: "tried again",
 		},
 		{
 			name: "denied access", generation: 1, observed: 1,
 			conditions: with("False", "Unknown", "AccessDenied", denied, "Stalled"),
-			kstatus:    "Failed", flux: "Failed", argocd: "Degraded", message: denied,
+			kstatus:    "Failed", argocd: "Degraded", message: denied,
 		},
 		{
 			name: "in conflict with another resource", generation: 1, observed: 1,
 			conditions: with("False", "Unknown", "RoleOwnedByAnother", "The role belongs to ns/other.", "Stalled"),
-			kstatus:    "Failed", flux: "Failed", argocd: "Degraded", message: "ns/other",
+			kstatus:    "Failed", argocd: "Degraded", message: "ns/other",
 		},
 		{
 			name: "refused by IAM", generation: 1, observed: 1,
 			conditions: with("False", "Unknown", "RefusedByIam", "Change the field of the spec that IAM names.", "Stalled"),
-			kstatus:    "Failed", flux: "Failed", argocd: "Degraded", message: "Change the field",
+			kstatus:    "Failed", argocd: "Degraded", message: "Change the field",
 		},
 		{
 			name: "paused, as declared", generation: 1, observed: 1,
 			conditions: with("True", "True", "Paused", "The live role is as declared; nothing is written because the resource is annotated as paused.", ""),
-			kstatus:    "Current", flux: "Current", argocd: "Suspended", message: "annotated as paused",
+			kstatus:    "Current", argocd: "Suspended", message: "annotated as paused",
 		},
 		{
 			name: "paused, and the role differs", generation: 1, observed: 1,
-			conditions: with("False", "False", "Paused", differs+" the resource is annotated as paused: trustPolicy.", ""),
-			kstatus:    "InProgress", flux: "InProgress", argocd: "Suspended", message: differs,
+			conditions: with("False", "False", "Paused", differs+" the resource is annotated as paused: trustPolicy.", "Stalled"),
+			kstatus:    "Failed", argocd: "Suspended", message: differs,
 		},
 		{
 			name: "paused, and the role is not its own", generation: 1, observed: 1,
 			conditions: with("False", "Unknown", "RoleNotOwned", "It was not created for this resource.", "Stalled"),
-			kstatus:    "Failed", flux: "Failed", argocd: "Degraded", message: "not created for",
+			kstatus:    "Failed", argocd: "Degraded", message: "not created for",
 		},
 		{
 			name: "deleting", generation: 2, observed: 1, deleting: true, conditions: ready,
-			kstatus: "Terminating", flux: "InProgress", argocd: "Progressing", message: "Pending deletion",
+			kstatus: "Terminating", argocd: "Progressing", message: "Pending deletion",
 		},
 		{
 			name: "deleting, and blocked", generation: 2, observed: 2, deleting: true,
 			conditions: with("False", "Unknown", "DeletionBlocked", blocked, "Stalled"),
-			kstatus:    "Terminating", flux: "Failed", argocd: "Progressing", message: "Pending deletion",
+			kstatus:    "Terminating", argocd: "Progressing", message: "Pending deletion",
 		},
 		{
 			name: "deleting, and paused", generation: 2, observed: 2, deleting: true,
 			conditions: with("False", "Unknown", "Paused", "The resource is being deleted but is annotated as paused.", "Stalled"),
-			kstatus:    "Terminating", flux: "Failed", argocd: "Progressing", message: "Pending deletion",
+			kstatus:    "Terminating", argocd: "Progressing", message: "Pending deletion",
 		},
 	}
 }
@@ -164,9 +163,7 @@ func (s state) object() *unstructured.Unstructured {
 	object := fields{
 		"apiVersion": "streamrole.dev/v1alpha1", "kind": "PinpointEventStreamRole", "metadata": metadata,
 	}
-	if s.observed != 0 {
-		object["status"] = fields{"observedGeneration": s.observed, "conditions": []any(s.conditions)}
-	}
+	object["status"] = fields{"observedGeneration": s.observed, "conditions": []any(s.conditions)}
 	return &unstructured.Unstructured{Object: object}
 }
 

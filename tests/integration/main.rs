@@ -27,4 +27,5 @@ mod order;
 mod peers;
 mod refusals;
 mod startup;
+mod states;
 mod world;
