@@ -45,7 +45,8 @@ type Due = HashMap<String, Vec<Arc<Guarded>>>;
 
 /// Compares all settled resources at once and then every `period`, spread by a tenth either way.
 pub(super) async fn resync(context: Arc<Context>, period: Duration) {
-    let mut resync = Resync { context, period, snapshot_calls: None, denied: false };
+    let unfinished = HashSet::new();
+    let mut resync = Resync { context, period, snapshot_calls: None, denied: false, unfinished };
     loop {
         let pause = match resync.once().await {
             Ok(()) => period.mul_f64(fastrand::f64().mul_add(0.2, 0.9)),
@@ -63,6 +64,8 @@ struct Resync {
     period: Duration,
     snapshot_calls: Option<usize>,
     denied: bool,
+    /// Uids and versions of the resources that were not settled at the last resync.
+    unfinished: HashSet<String>,
 }
 
 impl Resync {
@@ -86,14 +89,21 @@ impl Resync {
     }
 
     /// What is not settled is at work, or comes back by itself after a failure. If a reconcile was lost, for
-    /// whatever reason, this makes good for it; if none was, it finds nothing to do.
-    fn resume_unfinished(&self) {
+    /// whatever reason, this makes good for it: what is still as unsettled as it was at the last resync.
+    fn resume_unfinished(&mut self) {
+        let before = std::mem::take(&mut self.unfinished);
         for guarded in self.context.watched.all() {
             let Ok(resource) = &guarded.0 else { continue };
             let uid = resource.metadata.uid.as_deref().unwrap_or_default();
-            if !settled::is_settled(resource) && !self.context.requeue.is_failing(uid) {
+            if settled::is_settled(resource) || self.context.requeue.is_failing(uid) {
+                continue;
+            }
+            let version = resource.metadata.resource_version.as_deref().unwrap_or_default();
+            let state = format!("{uid} {version}");
+            if before.contains(&state) {
                 self.context.watched.reconcile(&guarded);
             }
+            self.unfinished.insert(state);
         }
     }
 
