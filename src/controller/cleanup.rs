@@ -1,12 +1,10 @@
 //! Lets the role of a deleted resource go, as its policies and the role's ownership allow.
 
-use kube::ResourceExt as _;
-
-use crate::api::{ABANDON_ANNOTATION, PinpointEventStreamRole};
+use crate::api::PinpointEventStreamRole;
 use crate::role::{self, Deletion, Ownership, RoleName, Write};
 
 use super::status::{Progress, Verdict};
-use super::{Context, converge};
+use super::{Context, converge, settled};
 
 /// What became of the role of a deleted resource.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,7 +32,7 @@ pub(super) async fn clean_up(
         return Ok(Farewell::Nothing);
     };
     progress.role_name = Some(name.to_string());
-    if is_abandoned(resource) {
+    if settled::is_abandoned(resource) {
         return Ok(Farewell::Abandoned(name));
     }
     let recent = context.own_writes.to(&name);
@@ -66,10 +64,6 @@ pub(super) async fn clean_up(
             Ok(Farewell::Deleted(name))
         }
     }
-}
-
-fn is_abandoned(resource: &PinpointEventStreamRole) -> bool {
-    resource.annotations().get(ABANDON_ANNOTATION).is_some_and(|value| value == "true")
 }
 
 async fn write_all(name: &RoleName, writes: &[Write], context: &Context) -> Result<(), Verdict> {

@@ -54,7 +54,7 @@ pub(super) fn trigger(resource: &Guarded) -> u64 {
     let meta = resource.meta();
     let mut hash = DefaultHasher::new();
     (meta.generation, meta.deletion_timestamp.is_some()).hash(&mut hash);
-    resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER).hash(&mut hash);
+    settled::is_guarded(resource).hash(&mut hash);
     for annotation in [PAUSED_ANNOTATION, ABANDON_ANNOTATION, RECONCILE_REQUESTED_AT_ANNOTATION] {
         resource.annotations().get(annotation).hash(&mut hash);
     }

@@ -4,10 +4,10 @@
 //! may be older than our last write.
 
 use k8s_openapi::jiff::Timestamp;
-use kube::{Resource as _, ResourceExt as _};
+use kube::{Resource as _, ResourceExt};
 
 use crate::api::{
-    DriftPolicy, FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole,
+    ABANDON_ANNOTATION, DriftPolicy, FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole,
     RECONCILE_REQUESTED_AT_ANNOTATION, Reason,
 };
 use crate::role::{self, ObservedRole, Owner, Refusal, RoleName, Standing};
@@ -31,11 +31,20 @@ const HOLDING: [Reason; 9] = [
 
 /// Whether the annotation asks for no writes.
 pub(super) fn is_paused(resource: &PinpointEventStreamRole) -> bool {
-    resource.annotations().get(PAUSED_ANNOTATION).is_some_and(|value| value == "true")
+    asks_for(resource, PAUSED_ANNOTATION)
+}
+
+/// Whether the annotation asks for a deleted resource to be let go without a call to IAM.
+pub(super) fn is_abandoned(resource: &PinpointEventStreamRole) -> bool {
+    asks_for(resource, ABANDON_ANNOTATION)
+}
+
+fn asks_for(resource: &PinpointEventStreamRole, annotation: &str) -> bool {
+    resource.annotations().get(annotation).is_some_and(|value| value == "true")
 }
 
 /// Whether the resource stays, once it is deleted, until we let it go.
-pub(super) fn is_guarded(resource: &PinpointEventStreamRole) -> bool {
+pub(super) fn is_guarded(resource: &impl ResourceExt) -> bool {
     resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
 }
 

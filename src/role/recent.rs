@@ -3,7 +3,7 @@
 //! older than the last write, and a write that was not answered may or may not have been made. A decision
 //! on such a read would undo an edit, call a role gone that was just created, or say Ready too early.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
 use crate::policy::{Document, PERMISSIONS_POLICY_NAME};
 
@@ -175,9 +175,7 @@ fn of_live_document(text: Option<&str>) -> u64 {
 }
 
 fn fingerprint(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
 }
 
 #[cfg(test)]

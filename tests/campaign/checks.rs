@@ -1,6 +1,6 @@
 //! What must hold at every moment, whatever fails.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -25,12 +25,11 @@ struct Sighting {
 }
 
 /// The first time that each generation of each resource was seen Ready.
-#[derive(Clone)]
 pub(crate) struct Sightings {
     waiting: Arc<Mutex<Vec<Sighting>>>,
-    checked: Arc<Mutex<usize>>,
-    judged: Arc<Mutex<usize>>,
-    created: Arc<Mutex<BTreeMap<String, i64>>>,
+    checked: Mutex<usize>,
+    judged: Mutex<usize>,
+    created: Mutex<BTreeMap<String, i64>>,
 }
 
 impl Sightings {
@@ -38,9 +37,9 @@ impl Sightings {
         let waiting = Arc::<Mutex<Vec<_>>>::default();
         let sightings = Self {
             waiting: Arc::clone(&waiting),
-            checked: Arc::default(),
-            judged: Arc::default(),
-            created: Arc::default(),
+            checked: Mutex::default(),
+            judged: Mutex::default(),
+            created: Mutex::default(),
         };
         tokio::spawn(async move {
             let api: Api<PinpointEventStreamRole> = Api::all(client);
@@ -221,14 +220,4 @@ fn permits_as(role: &Role, desired: &DesiredRole) -> bool {
 
 fn says(text: &str, document: &Document) -> bool {
     Document::parse(text).is_ok_and(|live| live.equivalent(document))
-}
-
-/// Resources by namespace and name.
-pub(crate) async fn all_resources(client: &Client) -> HashMap<String, PinpointEventStreamRole> {
-    let api: Api<PinpointEventStreamRole> = Api::all(client.clone());
-    support::eventually("the resources to be listed", || async {
-        let all = api.list(&kube::api::ListParams::default()).await;
-        all.map(|all| all.items.into_iter().map(|one| (one.name_any(), one)).collect())
-    })
-    .await
 }

@@ -1,17 +1,17 @@
 //! After the faults: everything comes to rest, and everything can be taken away, in bounded time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use kube::api::{DeleteParams, ListParams};
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use streamrole::api::PinpointEventStreamRole;
 use streamrole::role;
-use support::{Controller, eventually_within};
+use support::{Controller, eventually, eventually_within};
 
 use crate::Field;
-use crate::checks::{all_resources, is_as};
+use crate::checks::is_as;
 use crate::generator::{Generator, Kind, kind, name, role_name};
 
 /// Far more than it takes; what takes longer never ends.
@@ -118,6 +118,16 @@ pub(crate) async fn everything_can_be_deleted(
         assert!(!ours, "seed {seed}: {} still carries our tags", role.name);
     }
     since.elapsed()
+}
+
+/// Resources by namespace and name.
+async fn all_resources(client: &Client) -> HashMap<String, PinpointEventStreamRole> {
+    let api: Api<PinpointEventStreamRole> = Api::all(client.clone());
+    eventually("the resources to be listed", || async {
+        let all = api.list(&ListParams::default()).await;
+        all.map(|all| all.items.into_iter().map(|one| (one.name_any(), one)).collect())
+    })
+    .await
 }
 
 fn log(field: &Field) -> String {

@@ -39,13 +39,7 @@ async fn an_idle_resync_takes_two_calls_whatever_the_number_of_roles_and_writes_
         settled.push(version(&world.ready(name).await));
     }
     world.proxy.forget_calls();
-    let resyncs =
-        |actions: &[String]| actions.iter().filter(|action| *action == "ListRoles").count();
-    support::eventually("three resyncs", || async {
-        let seen = resyncs(&world.proxy.actions());
-        if seen >= 4 { Ok(()) } else { Err(seen) }
-    })
-    .await;
+    world.resyncs(4).await;
 
     let actions = world.proxy.actions();
     let whole = &actions[..actions.iter().rposition(|action| action == "ListRoles").unwrap()];
@@ -65,11 +59,7 @@ async fn an_idle_resync_takes_two_calls_whatever_the_number_of_roles_and_writes_
 #[tokio::test]
 async fn without_the_right_to_list_the_account_a_resync_looks_at_each_role_and_says_so_once() {
     let mut world = World::resyncing_later("no-snapshot").await;
-    let denied = Fault::Answer {
-        status: 403,
-        code: "AccessDenied".into(),
-        message: "not authorized to perform: iam:ListRoles".into(),
-    };
+    let denied = Fault::answer(403, "AccessDenied", "not authorized to perform: iam:ListRoles");
     world.proxy.inject("ListRoles", None, denied);
     world.start_controller().await;
     let role = world.role("events");
@@ -77,12 +67,7 @@ async fn without_the_right_to_list_the_account_a_resync_looks_at_each_role_and_s
     world.ready("events").await;
     world.tamper(&role).await;
     assert!(world.event("events", "DriftRepaired").await.contains("kinesis:*"));
-    world.proxy.forget_calls();
-    support::eventually("another resync", || async {
-        let seen = world.proxy.actions().iter().filter(|action| *action == "ListRoles").count();
-        if seen >= 2 { Ok(()) } else { Err(seen) }
-    })
-    .await;
+    world.resyncs(2).await;
     assert_eq!(world.log().matches("Roles are compared one by one").count(), 1, "{}", world.log());
 }
 

@@ -6,11 +6,7 @@ use support::Fault;
 use crate::world::{World, condition, ready, version};
 
 fn absent() -> Fault {
-    Fault::Answer {
-        status: 404,
-        code: "NoSuchEntity".into(),
-        message: "The role cannot be found.".into(),
-    }
+    Fault::answer(404, "NoSuchEntity", "The role cannot be found.")
 }
 
 fn body_of(action: &str, result: &str) -> Fault {
@@ -35,7 +31,7 @@ async fn a_role_that_is_not_visible_yet_is_neither_created_again_nor_called_lost
     let no_details = body_of("GetAccountAuthorizationDetails", none);
     world.proxy.inject("GetAccountAuthorizationDetails", None, no_details);
     world.proxy.forget_calls();
-    world.three_resyncs().await;
+    world.resyncs(3).await;
     world.proxy.saw("GetRole").await;
     assert_eq!(version(&world.resources.get("events").await.unwrap()), version(&settled));
 
@@ -146,11 +142,11 @@ async fn a_write_that_failed_but_was_made_is_not_taken_for_unmade() {
 #[tokio::test]
 async fn a_principal_that_iam_does_not_know_yet_is_waited_for() {
     let mut world = World::without_controller("principal").await;
-    let invalid = Fault::Answer {
-        status: 400,
-        code: "MalformedPolicyDocument".into(),
-        message: "Invalid principal in policy: \"SERVICE\":\"pinpoint.amazonaws.com\"".into(),
-    };
+    let invalid = Fault::answer(
+        400,
+        "MalformedPolicyDocument",
+        "Invalid principal in policy: \"SERVICE\":\"pinpoint.amazonaws.com\"",
+    );
     world.proxy.inject("CreateRole", None, invalid);
     world.start_controller().await;
     world.apply("events", &world.kinesis_spec("events")).await;

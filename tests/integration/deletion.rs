@@ -82,11 +82,11 @@ async fn a_resource_whose_credentials_no_longer_work_says_so_and_can_be_let_go()
     let role = world.role("events");
     world.apply("events", &world.kinesis_spec("events")).await;
     world.ready("events").await;
-    let fault = Fault::Answer {
-        status: 403,
-        code: "InvalidClientTokenId".into(),
-        message: "The security token included in the request is invalid".into(),
-    };
+    let fault = Fault::answer(
+        403,
+        "InvalidClientTokenId",
+        "The security token included in the request is invalid",
+    );
     world.proxy.inject("GetRole", None, fault);
     world.delete("events").await;
     let message = ready(&world.sees("events", "False", "CredentialsUnavailable").await).message;

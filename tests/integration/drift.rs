@@ -218,12 +218,7 @@ async fn one_drift_makes_one_event_however_often_it_is_seen() {
     spec["adoptionPolicy"] = "Adopt".into();
     world.apply("events", &spec).await;
     world.sees("events", "False", "DriftReported").await;
-    world.proxy.forget_calls();
-    eventually("three more resyncs", || async {
-        let seen = world.proxy.actions().iter().filter(|action| *action == "ListRoles").count();
-        if seen >= 3 { Ok(()) } else { Err(seen) }
-    })
-    .await;
+    world.resyncs(3).await;
     let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
     let all = events.list(&ListParams::default()).await.unwrap();
     let counts: Vec<_> =

@@ -159,8 +159,7 @@ async fn check(number: usize, row: &Row) {
         // The pauses of what is tried slowly are no longer than the resync.
         Again::Slowly | Again::AtResync => World::resyncing_later(&test).await,
     };
-    let fault =
-        Fault::Answer { status: row.status, code: row.code.into(), message: row.words.into() };
+    let fault = Fault::answer(row.status, row.code, row.words);
     world.proxy.inject(row.action, None, fault);
     world.start_controller().await;
     world.apply("events", &world.kinesis_spec("events")).await;
@@ -212,11 +211,7 @@ async fn check(number: usize, row: &Row) {
 #[tokio::test]
 async fn what_waits_for_the_user_is_tried_at_once_when_the_spec_changes() {
     let mut world = World::without_controller("code-edit").await;
-    let fault = Fault::Answer {
-        status: 400,
-        code: "MalformedPolicyDocument".into(),
-        message: "Syntax errors in policy.".into(),
-    };
+    let fault = Fault::answer(400, "MalformedPolicyDocument", "Syntax errors in policy.");
     world.proxy.inject("PutRolePolicy", None, fault);
     world.start_controller().await;
     world.apply("events", &world.kinesis_spec("events")).await;

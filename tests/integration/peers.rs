@@ -7,10 +7,6 @@ use support::{Call, Fault, eventually};
 
 use crate::world::{FOREIGN_TRUST, OTHER_POLICY, POLICY, World, kinesis_arn, ready, version};
 
-fn answer(status: u16, code: &str, message: &str) -> Fault {
-    Fault::Answer { status, code: code.into(), message: message.into() }
-}
-
 #[tokio::test]
 async fn policy_comparison_by_string_loops_endlessly_or_misses_drift() {
     let world = World::resyncing("peers-comparison").await;
@@ -25,7 +21,7 @@ async fn policy_comparison_by_string_loops_endlessly_or_misses_drift() {
     let put = world.iam.put_role_policy().role_name(&role).policy_name(POLICY);
     put.policy_document(same.to_string()).send().await.unwrap();
     world.proxy.forget_calls();
-    world.three_resyncs().await;
+    world.resyncs(3).await;
     assert!(world.proxy.calls().iter().all(|call| !call.is_write()), "{:?}", world.proxy.actions());
     assert_eq!(version(&world.resources.get("events").await.unwrap()), settled);
 
@@ -97,7 +93,7 @@ async fn a_changed_immutable_field_is_silently_ignored_or_orphans_the_old_role()
 #[tokio::test]
 async fn a_transient_error_is_treated_as_terminal() {
     let mut world = World::without_controller("peers-transient").await;
-    world.proxy.inject("PutRolePolicy", None, answer(500, "ServiceFailure", "try later"));
+    world.proxy.inject("PutRolePolicy", None, Fault::answer(500, "ServiceFailure", "try later"));
     world.start_controller().await;
     world.apply("events", &world.kinesis_spec("events")).await;
     world.sees("events", "False", "IamUnavailable").await;

@@ -4,15 +4,11 @@ use support::Fault;
 
 use crate::world::{World, condition, ready};
 
-fn answer(status: u16, code: &str, message: &str) -> Fault {
-    Fault::Answer { status, code: code.into(), message: message.into() }
-}
-
 #[tokio::test]
 async fn what_iam_refuses_ends_not_ready_with_its_own_words() {
     let world = World::without_controller("refused").await;
     let words = "This policy contains invalid Json";
-    world.proxy.inject("PutRolePolicy", None, answer(400, "MalformedPolicyDocument", words));
+    world.proxy.inject("PutRolePolicy", None, Fault::answer(400, "MalformedPolicyDocument", words));
     let mut world = world;
     world.start_controller().await;
     world.apply("events", &world.kinesis_spec("events")).await;
@@ -40,7 +36,7 @@ async fn a_denied_call_names_the_action_and_the_role_to_allow() {
     let mut world = World::without_controller("denied").await;
     let denied =
         "User: arn:aws:iam::123456789012:user/x is not authorized to perform: iam:CreateRole";
-    world.proxy.inject("CreateRole", None, answer(403, "AccessDenied", denied));
+    world.proxy.inject("CreateRole", None, Fault::answer(403, "AccessDenied", denied));
     world.start_controller().await;
     world.apply("events", &world.kinesis_spec("events")).await;
     let resource = world.sees("events", "False", "AccessDenied").await;
@@ -55,7 +51,7 @@ async fn a_denied_call_names_the_action_and_the_role_to_allow() {
 #[tokio::test]
 async fn throttling_is_waited_out() {
     let mut world = World::without_controller("throttled").await;
-    world.proxy.inject("CreateRole", None, answer(400, "Throttling", "Rate exceeded"));
+    world.proxy.inject("CreateRole", None, Fault::answer(400, "Throttling", "Rate exceeded"));
     world.start_controller().await;
     world.apply("events", &world.kinesis_spec("events")).await;
     let resource = world.sees("events", "False", "Throttled").await;

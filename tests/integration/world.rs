@@ -176,14 +176,14 @@ impl World {
         .await;
     }
 
-    /// Returns when three more resyncs have begun.
-    pub(crate) async fn three_resyncs(&self) {
+    /// Returns when so many more resyncs have begun.
+    pub(crate) async fn resyncs(&self, more: usize) {
         let resyncs =
             || self.proxy.actions().iter().filter(|action| *action == "ListRoles").count();
         let before = resyncs();
-        eventually("three more resyncs", || async {
+        eventually(&format!("{more} more resyncs"), || async {
             let seen = resyncs() - before;
-            if seen >= 3 { Ok(()) } else { Err(format!("{seen}\n{}", self.log())) }
+            if seen >= more { Ok(()) } else { Err(format!("{seen}\n{}", self.log())) }
         })
         .await;
     }

@@ -39,6 +39,14 @@ pub enum Fault {
     AppliedThen500,
 }
 
+impl Fault {
+    /// An error of IAM's.
+    #[must_use]
+    pub fn answer(status: u16, code: &str, message: &str) -> Self {
+        Self::Answer { status, code: code.into(), message: message.into() }
+    }
+}
+
 #[derive(Debug)]
 struct Rule {
     action: String,
