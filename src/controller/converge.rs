@@ -10,9 +10,8 @@ use crate::role::{
     self, DesiredRole, ObservedRole, Owner, Plan, Refusal, RoleName, SpecError, Standing, Write,
 };
 
-use super::reconcile::Error;
 use super::status::{Progress, Verdict};
-use super::{Context, neighbours, publish};
+use super::{Context, neighbours};
 
 impl From<SpecError> for Verdict {
     fn from(error: SpecError) -> Self {
@@ -35,7 +34,7 @@ impl From<IamError> for Verdict {
 /// Makes the live role what `resource` declares, or with `hands_off` only compares. What was learned and
 /// done is in `progress` however it ends.
 pub(super) async fn converge(
-    resource: &mut PinpointEventStreamRole,
+    resource: &PinpointEventStreamRole,
     context: &Context,
     progress: &mut Progress,
     hands_off: Option<Reason>,
@@ -70,9 +69,6 @@ pub(super) async fn converge(
     let standing = |owner: &Owner| neighbours::standing(owner, resource, &context.watched);
     let plan = compare(&desired, observed.as_ref(), hands_off, progress, standing)?;
     let is_sure = recent.are_settled_by(&plan);
-    if !plan.changes.is_empty() {
-        announce(resource, context, progress).await;
-    }
     let extra_policies = plan.extra_policies.clone();
     carry_out(plan, &desired, context, progress).await?;
     if is_sure { Ok(Verdict::Synced { extra_policies }) } else { Err(Verdict::NotShownYet) }
@@ -101,26 +97,9 @@ pub(super) fn compare(
     }
 }
 
-fn is_new(resource: &PinpointEventStreamRole) -> bool {
+/// Whether the status says nothing of the resource yet.
+pub(super) fn is_new(resource: &PinpointEventStreamRole) -> bool {
     resource.status.as_ref().is_none_or(PinpointEventStreamRoleStatus::is_untouched)
-}
-
-/// Says in the status that an edit is being worked on, so that nobody takes the Ready of the last
-/// generation for that of this one. Failing to say so must not stop the work.
-async fn announce(resource: &mut PinpointEventStreamRole, context: &Context, progress: &Progress) {
-    let observed = resource.status.as_ref().and_then(|status| status.observed_generation);
-    if observed == resource.metadata.generation {
-        return;
-    }
-    match publish::publish(resource, context, progress, &Verdict::Progressing).await {
-        Ok(status) => resource.status = Some(status),
-        Err(Error::Kube(error)) => {
-            tracing::debug!("could not say that work is under way: {error}");
-        }
-        Err(
-            Error::Unknown | Error::CleanupPending(_) | Error::Unreadable(_) | Error::Incomplete(_),
-        ) => {}
-    }
 }
 
 async fn carry_out(

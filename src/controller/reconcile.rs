@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::api::{
     ABANDON_ANNOTATION, FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole,
-    RECONCILE_REQUESTED_AT_ANNOTATION,
+    RECONCILE_REQUESTED_AT_ANNOTATION, Reason,
 };
 use crate::iam::Retry;
 
@@ -151,18 +151,39 @@ async fn bring_about(
     context: &Context,
 ) -> Result<Action, Error> {
     let mut progress = Progress::of(&resource);
+    announce(&mut resource, context, &progress).await;
     let hands_off = settled::hands_off(&resource);
     let verdict = {
         let _worker = context.workers.acquire().await;
-        let converged = converge::converge(&mut resource, context, &mut progress, hands_off).await;
+        let converged = converge::converge(&resource, context, &mut progress, hands_off).await;
         converged.unwrap_or_else(identity)
     };
-    // What was as declared stays so while IAM is behind with showing it.
-    let is_behind = matches!(verdict, Verdict::NotShownYet);
-    if !(is_behind && progress.was_in_sync && progress.made.is_empty()) {
+    // While IAM is behind nothing new is learned, so what was said last stays so.
+    let is_behind = matches!(verdict, Verdict::NotShownYet) && progress.made.is_empty();
+    if !(is_behind && is_told(&resource)) {
         publish::publish(&resource, context, &progress, &verdict).await?;
     }
     Ok(pause_after(&resource, context, &verdict).map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Whether the status says how it went, and not only that work is under way.
+fn is_told(resource: &PinpointEventStreamRole) -> bool {
+    let ready = resource.status.as_ref().and_then(|status| status.ready());
+    ready.is_some_and(|ready| ready.reason != Reason::Progressing.as_str())
+}
+
+/// Says in the status that an edit was seen, before anything that can take long: a worker may have to be
+/// waited for, and IAM may be slow. Nobody shall take the Ready of the last generation for that of this one.
+/// Failing to say so must not stop the work.
+async fn announce(resource: &mut PinpointEventStreamRole, context: &Context, progress: &Progress) {
+    let observed = resource.status.as_ref().and_then(|status| status.observed_generation);
+    if converge::is_new(resource) || observed == resource.metadata.generation {
+        return;
+    }
+    match publish::publish(resource, context, progress, &Verdict::Progressing).await {
+        Ok(status) => resource.status = Some(status),
+        Err(error) => tracing::debug!("could not say that work is under way: {error}"),
+    }
 }
 
 async fn let_go(resource: &PinpointEventStreamRole, context: &Context) -> Result<Action, Error> {

@@ -131,7 +131,11 @@ impl Verdict {
         match self {
             Self::Progressing => Saying {
                 reconciling: true,
-                ..Saying::new(Some(false), Reason::Progressing, "The new spec is being applied.")
+                ..Saying::new(
+                    Some(false),
+                    Reason::Progressing,
+                    "The new spec was seen, and the role is being compared with it.",
+                )
             },
             Self::Synced { extra_policies } => synced(progress, extra_policies),
             Self::LeftAlone { reason, differences } => left_alone(*reason, progress, differences),

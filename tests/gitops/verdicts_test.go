@@ -72,8 +72,8 @@ func states() []state {
 		},
 		{
 			name: "edited, and the edit is being applied", generation: 2, observed: 2,
-			conditions: with("False", "False", "Progressing", "The new spec is being applied.", "Reconciling"),
-			kstatus:    "InProgress", argocd: "Progressing", message: "being applied",
+			conditions: with("False", "False", "Progressing", "The new spec was seen, and the role is being compared with it.", "Reconciling"),
+			kstatus:    "InProgress", argocd: "Progressing", message: "being compared",
 		},
 		{
 			name: "edited, and an edit of before was refused", generation: 2, observed: 1,

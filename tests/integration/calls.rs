@@ -2,7 +2,7 @@
 
 use support::Fault;
 
-use crate::world::{World, version};
+use crate::world::{World, kubectl, version};
 
 #[tokio::test]
 async fn creating_a_role_takes_two_calls_and_deleting_it_six() {
@@ -54,6 +54,35 @@ async fn an_idle_resync_takes_two_calls_whatever_the_number_of_roles_and_writes_
         let later = world.resources.get(name).await.unwrap();
         assert_eq!(version(&later), version_before, "an unchanged resource gets no status write");
     }
+}
+
+#[tokio::test]
+async fn an_idle_hour_of_a_hundred_resyncs_writes_nothing_to_kubernetes() {
+    let world = World::resyncing("idle-hour").await;
+    let names = ["one", "two", "three"];
+    for name in names {
+        world.apply(name, &world.kinesis_spec(name)).await;
+    }
+    for name in names {
+        world.ready(name).await;
+        world.event(name, "Created").await;
+    }
+    let before = written(&world).await;
+    let calls_before = world.proxy.actions().len();
+    world.resyncs(100).await;
+    assert_eq!(written(&world).await, before, "{}", world.log());
+    // The hundredth may be under way.
+    let calls = world.proxy.actions().len() - calls_before;
+    assert!(calls <= 203, "two calls for each resync, not {calls} for a hundred");
+}
+
+/// All that a controller could write to, with the version that each write would move.
+async fn written(world: &World) -> Vec<String> {
+    let kinds = "pinpointeventstreamroles,events.events.k8s.io,leases,configmaps";
+    let columns =
+        "-o=custom-columns=KIND:.kind,NAME:.metadata.name,VERSION:.metadata.resourceVersion";
+    let printed = kubectl(world, &["get", kinds, columns]).await;
+    printed.lines().map(str::to_owned).collect()
 }
 
 #[tokio::test]

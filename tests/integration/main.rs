@@ -20,6 +20,7 @@ mod conformance;
 mod consistency;
 mod deletion;
 mod drift;
+mod editors;
 mod error_codes;
 mod foreign_roles;
 mod lifecycle;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use support::{Fault, eventually};
 use tokio::sync::OnceCell;
 
-use crate::world::{OTHER_POLICY, World, stack, version};
+use crate::world::{OTHER_POLICY, World, kubectl, stack, version};
 
 static VERDICTS: OnceCell<PathBuf> = OnceCell::const_new();
 
@@ -49,15 +49,6 @@ async fn judged(world: &World, name: &str) -> (String, String) {
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     let of = |tool: &str| said[tool].as_str().unwrap_or_default().to_owned();
     (of("kstatus"), of("argocd"))
-}
-
-async fn kubectl(world: &World, arguments: &[&str]) -> String {
-    let mut kubectl = stack().await.kubectl();
-    kubectl.args(["-n", &world.namespace]).args(arguments);
-    let run = kubectl.output().unwrap();
-    let said = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success(), "kubectl {arguments:?}: {said}");
-    said.into_owned()
 }
 
 const COLUMNS: [&str; 9] =

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::events::v1::Event;
@@ -12,7 +13,7 @@ use kube::core::ObjectMeta;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 use streamrole::api::PinpointEventStreamRole;
-use support::{Controller, ControllerOptions, Proxy, Stack, eventually, iam_at};
+use support::{Controller, ControllerOptions, Proxy, Stack, eventually, eventually_within, iam_at};
 use tokio::sync::OnceCell;
 
 pub(crate) const POLICY: &str = "PinpointEventStreamPermissionsPolicy";
@@ -181,7 +182,9 @@ impl World {
         let resyncs =
             || self.proxy.actions().iter().filter(|action| *action == "ListRoles").count();
         let before = resyncs();
-        eventually(&format!("{more} more resyncs"), || async {
+        // One a second, and as long again for a busy machine.
+        let patience = Duration::from_mins(1) + 2 * Duration::from_secs(more as u64);
+        eventually_within(patience, &format!("{more} more resyncs"), || async {
             let seen = resyncs() - before;
             if seen >= more { Ok(()) } else { Err(format!("{seen}\n{}", self.log())) }
         })
@@ -276,6 +279,17 @@ impl World {
             .await
             .unwrap();
     }
+}
+
+/// Runs kubectl in the namespace and gives what it prints.
+pub(crate) async fn kubectl(world: &World, arguments: &[&str]) -> String {
+    let mut kubectl = stack().await.kubectl();
+    kubectl.args(["-n", &world.namespace]).args(arguments);
+    // The proxy in front of IAM runs on this thread, and kubectl may wait for what crosses it.
+    let run = tokio::task::spawn_blocking(move || kubectl.output()).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "kubectl {arguments:?}: {said}");
+    said.into_owned()
 }
 
 /// A policy that no resource declares.

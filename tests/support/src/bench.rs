@@ -10,13 +10,15 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use futures::{StreamExt as _, TryStreamExt as _, pin_mut, stream};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ApiResource, DynamicObject, PostParams};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{GroupVersionKind, ObjectMeta};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 use support::{Controller, ControllerOptions, Error, MemoryIam, Stack, eventually_within};
 
+/// Edits that are timed, at most.
+const EDITS: usize = 100;
 /// Resources are spread over so many namespaces.
 const NAMESPACES: usize = 10;
 /// Without a call for so long, the controller is idle.
@@ -74,6 +76,7 @@ async fn bench(args: &Args) -> Result<(), Error> {
         "| roles | phase | IAM calls | calls a role | seconds | times the floor | Kubernetes writes | peak RSS, MB | CPU, s |",
     );
     say("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    let mut latencies = Vec::new();
     for &number in &args.roles {
         let bench = Bench::start(args, number).await?;
         let created = bench.create().await?;
@@ -81,8 +84,36 @@ async fn bench(args: &Args) -> Result<(), Error> {
         let [restart, resync] = bench.restart_and_resync().await?;
         bench.print("restart", &restart, None);
         bench.print("resync", &resync, None);
+        latencies.push((number, bench.edit().await?));
+    }
+    say("\nSeconds from an edit, one at a time, to what its watcher sees:\n");
+    say("| roles | edits | Ready no longer true: median | worst | Ready again: median | worst |");
+    say("| ---: | ---: | ---: | ---: | ---: | ---: |");
+    for (number, edits) in latencies {
+        let [seen_median, seen_worst] = median_and_worst(edits.iter().map(|edit| edit.seen));
+        let [median, worst] = median_and_worst(edits.iter().map(|edit| edit.ready));
+        say(&format!(
+            "| {number} | {} | {seen_median:.3} | {seen_worst:.3} | {median:.3} | {worst:.3} |",
+            edits.len()
+        ));
     }
     Ok(())
+}
+
+/// How long after an edit its watcher saw what.
+#[derive(Debug)]
+struct Edit {
+    /// That Ready is not true for the new generation.
+    seen: Duration,
+    /// That it is.
+    ready: Duration,
+}
+
+fn median_and_worst(durations: impl Iterator<Item = Duration>) -> [f64; 2] {
+    let mut sorted: Vec<_> = durations.collect();
+    sorted.sort_unstable();
+    let seconds = |duration: Option<&Duration>| duration.map_or(f64::NAN, Duration::as_secs_f64);
+    [seconds(sorted.get(sorted.len() / 2)), seconds(sorted.last())]
 }
 
 struct Bench<'a> {
@@ -172,6 +203,52 @@ impl<'a> Bench<'a> {
         resync.cpu_seconds -= cpu_so_far;
         controller.stop()?;
         Ok([restart, resync])
+    }
+
+    /// Edits one resource after the other.
+    async fn edit(&self) -> Result<Vec<Edit>, Error> {
+        progress(&format!("{} roles: editing some", self.number));
+        let controller = self.start_controller("10m")?;
+        self.idle().await;
+        let mut edits = Vec::new();
+        for index in (0..self.number).step_by(self.number.div_ceil(EDITS)) {
+            edits.push(self.edit_one(index).await?);
+        }
+        controller.stop()?;
+        Ok(edits)
+    }
+
+    async fn edit_one(&self, index: usize) -> Result<Edit, Error> {
+        let name = format!("events-{index}");
+        let namespace = format!("bench-{}", index % NAMESPACES);
+        let api =
+            Api::<DynamicObject>::namespaced_with(self.client.clone(), &namespace, &resource());
+        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let changes = watcher(api.clone(), config).default_backoff().applied_objects();
+        pin_mut!(changes);
+        // The watch is open once it has told what is there.
+        changes.next().await;
+        let patch = Patch::Merge(json!({"spec": {"description": "edited"}}));
+        let edited = Instant::now();
+        let generation =
+            api.patch(&name, &PatchParams::default(), &patch).await?.metadata.generation;
+        let mut seen = None;
+        while let Some(change) = tokio::time::timeout(PATIENCE, changes.next()).await? {
+            let Ok(resource) = change else { continue };
+            let told = resource
+                .data
+                .pointer("/status/observedGeneration")
+                .and_then(serde_json::Value::as_i64);
+            if told != generation {
+                continue;
+            }
+            if is_ready(&resource) {
+                let ready = edited.elapsed();
+                return Ok(Edit { seen: seen.unwrap_or(ready), ready });
+            }
+            seen.get_or_insert_with(|| edited.elapsed());
+        }
+        Err("the watch ended".into())
     }
 
     fn start_controller(&self, resync: &str) -> Result<Controller, Error> {

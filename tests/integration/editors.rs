@@ -1,0 +1,237 @@
+//! Several who edit one resource, with the tools that they use: two field managers, `kubectl edit`, a tool that
+//! heals itself and prunes, `kubectl get -w` and `kubectl wait` beside them.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::{ListParams, Patch, PatchParams};
+use serde_json::{Value, json};
+use support::{Fault, eventually};
+
+use crate::world::{World, condition, kinesis_arn, kubectl, stack, version};
+
+async fn apply_as(world: &World, manager: &str, spec: Value) -> Result<(), kube::Error> {
+    let manifest = json!({
+        "apiVersion": "streamrole.dev/v1alpha1",
+        "kind": "PinpointEventStreamRole",
+        "metadata": {"name": "events"},
+        "spec": spec,
+    });
+    let params = PatchParams::apply(manager);
+    world.resources.patch("events", &params, &Patch::Apply(manifest)).await.map(drop)
+}
+
+fn manifest(world: &World, description: &str) -> String {
+    let role = world.role("events");
+    let stream = kinesis_arn("events");
+    format!(
+        "apiVersion: streamrole.dev/v1alpha1\nkind: PinpointEventStreamRole\nmetadata:\n  name: events\n  labels: {{in: git}}\nspec:\n  roleName: {role}\n  description: {description}\n  destination: {{kinesisStreamArn: {stream:?}}}\n"
+    )
+}
+
+async fn description(world: &World) -> String {
+    let role = world.iam.get_role().role_name(world.role("events")).send().await.unwrap().role;
+    role.unwrap().description.unwrap_or_default()
+}
+
+#[tokio::test]
+async fn two_field_managers_and_the_controller_never_meet() {
+    let world = World::new("managers").await;
+    let role = world.role("events");
+    apply_as(&world, "platform", world.kinesis_spec("events")).await.unwrap();
+    apply_as(&world, "team", json!({"tags": {"team": "marketing"}})).await.unwrap();
+    world.ready("events").await;
+    let conflict =
+        apply_as(&world, "team", json!({"destination": {"kinesisStreamArn": kinesis_arn("mine")}}));
+    assert!(conflict.await.is_err(), "the managers are told apart");
+
+    let resource = world.ready("events").await;
+    let of_controller: Vec<_> = resource
+        .metadata
+        .managed_fields
+        .iter()
+        .flatten()
+        .filter(|entry| entry.manager.as_deref() == Some("streamrole"))
+        .map(|entry| entry.fields_v1.clone().unwrap().0)
+        .collect();
+    assert!(!of_controller.is_empty(), "{resource:?}");
+    for fields in of_controller {
+        assert_eq!(fields.get("f:spec"), None, "the controller owns nothing of the spec: {fields}");
+    }
+    assert_eq!(world.tags(&role).await.get("team").map(String::as_str), Some("marketing"));
+
+    apply_as(&world, "team", json!({})).await.unwrap();
+    eventually("the tag to go with its manager's wish", || async {
+        let tags = world.tags(&role).await;
+        if tags.contains_key("team") { Err(format!("{tags:?}")) } else { Ok(()) }
+    })
+    .await;
+    world.ready("events").await;
+}
+
+#[tokio::test]
+async fn an_edit_by_hand_changes_the_role_and_what_git_says_comes_back_and_can_be_pruned() {
+    let world = World::new("healed").await;
+    let file = stack().await.scratch("healed.yaml");
+    std::fs::write(&file, manifest(&world, "of-git")).unwrap();
+    let file = file.to_string_lossy();
+    let apply = ["apply", "-f", &file];
+    kubectl(&world, &apply).await;
+    world.ready("events").await;
+
+    let mut edit = stack().await.kubectl();
+    edit.args(["-n", &world.namespace, "edit", "pesr/events"]);
+    let edited = edit.env("KUBE_EDITOR", "sed -i s/of-git/by-hand/").output().unwrap();
+    assert!(edited.status.success(), "{edited:?}");
+    world.ready("events").await;
+    assert_eq!(description(&world).await, "by-hand");
+
+    kubectl(&world, &apply).await;
+    world.ready("events").await;
+    assert_eq!(description(&world).await, "of-git");
+
+    let nothing = stack().await.scratch("pruned");
+    std::fs::create_dir_all(&nothing).unwrap();
+    let other = manifest(&world, "of-git")
+        .replace("name: events", "name: other")
+        .replace(&world.role("events"), &world.role("other"));
+    std::fs::write(nothing.join("other.yaml"), other).unwrap();
+    let nothing = nothing.to_string_lossy();
+    kubectl(
+        &world,
+        &[
+            "apply",
+            "-f",
+            &nothing,
+            "--prune",
+            "-l",
+            "in=git",
+            "--prune-allowlist",
+            "streamrole.dev/v1alpha1/PinpointEventStreamRole",
+        ],
+    )
+    .await;
+    world.gone("events").await;
+    assert!(!world.role_exists(&world.role("events")).await, "the role went with its resource");
+    world.ready("other").await;
+}
+
+#[tokio::test]
+async fn an_edit_is_told_before_iam_has_answered() {
+    let world = World::new("slow-edit").await;
+    let mut spec = world.kinesis_spec("events");
+    world.apply("events", &spec).await;
+    world.ready("events").await;
+    world.proxy.inject("GetRole", None, Fault::Hang);
+    spec["description"] = json!("edited");
+    let generation = world.apply("events", &spec).await.metadata.generation;
+    let seen = world.sees("events", "False", "Progressing").await;
+    assert_eq!(seen.status.as_ref().unwrap().observed_generation, generation);
+    assert!(condition(&seen, "Reconciling").is_some(), "{:?}", seen.status);
+    world.proxy.heal();
+}
+
+#[tokio::test]
+async fn a_watch_prints_each_state_once_and_a_request_can_be_waited_for() {
+    let world = World::resyncing("watched").await;
+    let mut watch = stack().await.kubectl();
+    watch.args(["-n", &world.namespace, "get", "pesr", "-w", "--output-watch-events"]);
+    let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = Arc::<Mutex<Vec<String>>>::default();
+    let (out, printed) = (BufReader::new(watch.stdout.take().unwrap()), Arc::clone(&lines));
+    std::thread::spawn(move || {
+        for line in out.lines().map_while(Result::ok) {
+            printed.lock().unwrap().push(line);
+        }
+    });
+    world.apply("events", &world.kinesis_spec("events")).await;
+    world.ready("events").await;
+    let is_printed = |words: &'static str| {
+        let lines = Arc::clone(&lines);
+        eventually(words, move || {
+            let all = lines.lock().unwrap().join("\n");
+            async move { if all.contains(words) { Ok(()) } else { Err(all) } }
+        })
+    };
+    is_printed("Synced").await;
+    world.resyncs(3).await;
+    let rows = |lines: &[String]| -> Vec<String> {
+        let words = |line: &String| line.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
+        lines.iter().skip(1).map(words).collect()
+    };
+    let seen = rows(&lines.lock().unwrap());
+    assert_eq!(seen.last().map(String::as_str), Some("MODIFIED events True Synced"), "{seen:?}");
+    let settled = seen.iter().filter(|row| row.contains("Synced")).count();
+    assert_eq!(settled, 1, "resyncs print nothing: {seen:?}");
+
+    kubectl(
+        &world,
+        &["annotate", "--overwrite", "pesr/events", "streamrole.dev/reconcile-requested-at=now"],
+    )
+    .await;
+    let waited = [
+        "wait",
+        "--for=jsonpath={.status.lastHandledReconcileAt}=now",
+        "pesr/events",
+        "--timeout=20s",
+    ];
+    assert!(kubectl(&world, &waited).await.contains("condition met"));
+    kubectl(&world, &["delete", "pesr/events", "--wait=false"]).await;
+    is_printed("DELETED").await;
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+}
+
+#[tokio::test]
+async fn a_failure_that_is_tried_again_and_again_makes_one_event_until_it_changes() {
+    let mut world = World::resyncing_later("storm").await;
+    let denied = |message| Fault::answer(403, "AccessDenied", message);
+    world.proxy.inject("CreateRole", None, denied("not authorized to perform: iam:CreateRole"));
+    world.start_controller().await;
+    for name in ["one", "two", "three"] {
+        world.apply(name, &world.kinesis_spec(name)).await;
+    }
+    let tries = |many: usize| {
+        let world = &world;
+        eventually("more tries", move || async move {
+            let seen =
+                world.proxy.actions().iter().filter(|action| *action == "CreateRole").count();
+            if seen >= many { Ok(()) } else { Err(seen) }
+        })
+    };
+    tries(6).await;
+    let events = counted(&world).await;
+    assert_eq!(events, [("AccessDenied".to_owned(), 3)], "one for each resource");
+
+    world.proxy.forget_calls();
+    world.proxy.heal();
+    world.proxy.inject(
+        "CreateRole",
+        None,
+        denied("with an explicit deny in a service control policy: iam:CreateRole"),
+    );
+    tries(6).await;
+    assert_eq!(counted(&world).await, [("AccessDenied".to_owned(), 6)], "one more for each");
+    let settled = version(&world.sees("one", "False", "AccessDenied").await);
+    world.proxy.forget_calls();
+    tries(3).await;
+    assert_eq!(
+        version(&world.resources.get("one").await.unwrap()),
+        settled,
+        "no status write either"
+    );
+}
+
+/// How often each event happened, series included, by reason.
+async fn counted(world: &World) -> Vec<(String, i32)> {
+    let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
+    let mut counts = std::collections::BTreeMap::<String, i32>::new();
+    for event in events.list(&ListParams::default()).await.unwrap() {
+        let times = event.series.map_or(1, |series| series.count);
+        *counts.entry(event.reason.unwrap_or_default()).or_default() += times;
+    }
+    counts.into_iter().collect()
+}
