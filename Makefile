@@ -1,7 +1,7 @@
 # Two commands are all that a newcomer needs: `make demo` and `make test`. The rest is for those who change
 # the code.
 
-.PHONY: demo test lint soak bench generate check-go check-tools
+.PHONY: demo test lint soak bench generate image-test deny check-go check-tools
 
 # Integration tests wait far more than they compute.
 TEST_THREADS ?= 8
@@ -29,6 +29,13 @@ generate: check-tools ## Writes every file that comes from the code.
 	mv crds/streamrole.dev_pinpointeventstreamroles.yaml.new crds/streamrole.dev_pinpointeventstreamroles.yaml
 	cargo run --quiet -- rbac > deploy/rbac/clusterrole.yaml.new
 	mv deploy/rbac/clusterrole.yaml.new deploy/rbac/clusterrole.yaml
+
+image-test: ## The container image, built and started without a registry; needs root, buildah and debootstrap.
+	@tests/image/run
+
+deny: ## Licences, sources, duplicates and known vulnerabilities of the dependencies.
+	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }
+	cargo deny --workspace check --hide-inclusion-graph
 
 check-go:
 	@command -v go >/dev/null || { echo "Go is missing: the tests build kstatus and Argo CD's interpreter with it; see https://go.dev/dl"; exit 1; }
