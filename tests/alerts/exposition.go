@@ -135,7 +135,10 @@ func (e *exposition) lint() ([]string, error) {
 		case model.MetricTypeInfo:
 			name += "_info"
 		}
-		linted := &dto.MetricFamily{Name: &name, Help: &declared.help, Type: &kind}
+		linted := &dto.MetricFamily{Name: &name, Type: &kind}
+		if declared.help != "" {
+			linted.Help = &declared.help
+		}
 		for _, sample := range declared.samples {
 			metric := &dto.Metric{}
 			sample.DropReserved(func(label string) bool {
