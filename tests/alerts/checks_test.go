@@ -1,3 +1,5 @@
+// The checker itself: what is there is no problem, what is not is named, and a bad exposition is refused.
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// What a scrape shows: its series with their labels, and whether the text is as Prometheus wants it.
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// The alert rules, their unit tests, their page and the dashboard agree with each other and with the code's reasons.
+
 package main
 
 import (

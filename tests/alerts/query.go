@@ -1,3 +1,5 @@
+// The queries of alert rules and dashboard, and what each asks for that an exposition does not show.
+
 package main
 
 import (
