@@ -1,17 +1,25 @@
 # Two commands are all that a newcomer needs: `make demo` and `make test`. The rest is for those who change
 # the code.
 
-.PHONY: demo test lint soak bench generate image-test deny check-go check-tools
+.PHONY: demo test alerts-test lint soak bench generate image-test deny check-go check-tools
 
 # Integration tests wait far more than they compute.
 TEST_THREADS ?= 8
+
+# Without service discovery, for which it would build the clients of two dozen clouds. Go caches it.
+promtool := CGO_ENABLED=0 go run -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool
 
 demo: check-tools ## The main job before your eyes, on a local control plane and a local IAM.
 	@cargo build --quiet --workspace
 	@cargo run --quiet --package support --bin demo
 
-test: check-tools check-go lint ## Everything that CI checks.
+test: check-tools check-go lint alerts-test ## Everything that CI checks.
 	cargo test --workspace -- --test-threads $(TEST_THREADS)
+
+alerts-test: check-go ## When each alert fires and when it does not, and that the dashboard's queries parse.
+	cd tests/alerts && $(promtool) check rules --lint all --lint-fatal ../../deploy/helm/streamrole/files/alerts.yaml
+	cd tests/alerts && $(promtool) test rules alerts.test.yaml
+	cd tests/alerts && go test -count=1 .
 
 lint: check-tools ## Formatting and lints.
 	cargo fmt --all --check
@@ -38,7 +46,7 @@ deny: ## Licences, sources, duplicates and known vulnerabilities of the dependen
 	cargo deny --workspace check --hide-inclusion-graph
 
 check-go:
-	@command -v go >/dev/null || { echo "Go is missing: the tests build kstatus and Argo CD's interpreter with it; see https://go.dev/dl"; exit 1; }
+	@command -v go >/dev/null || { echo "Go is missing: the tests build kstatus, Argo CD's interpreter and promtool with it; see https://go.dev/dl"; exit 1; }
 
 check-tools:
 	@command -v cargo >/dev/null || { echo "Rust is missing: install it from https://rustup.rs"; exit 1; }

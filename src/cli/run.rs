@@ -108,8 +108,9 @@ async fn prepare(
     if aws.region().is_none() {
         return Err(Error::NoRegion);
     }
-    let on_attempt =
-        Arc::new(move |attempt: Attempt| metrics.iam_request(attempt.action, attempt.status));
+    let on_attempt = Arc::new(move |attempt: Attempt| {
+        metrics.iam_request(attempt.action, attempt.status, attempt.throttled);
+    });
     let iam = Iam::new(&aws, on_attempt);
 
     let (cluster, credentials) = futures::join!(

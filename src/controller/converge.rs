@@ -70,7 +70,14 @@ pub(super) async fn converge(
     let plan = compare(&desired, observed.as_ref(), hands_off, progress, standing)?;
     let is_sure = recent.are_settled_by(&plan);
     let extra_policies = plan.extra_policies.clone();
+    let drifted = progress.was_in_sync && !plan.changes.is_empty();
+    if drifted {
+        context.metrics.drift_found();
+    }
     carry_out(plan, &desired, context, progress).await?;
+    if drifted {
+        context.metrics.drift_repaired();
+    }
     if is_sure { Ok(Verdict::Synced { extra_policies }) } else { Err(Verdict::NotShownYet) }
 }
 

@@ -8,6 +8,7 @@ mod neighbours;
 mod own_writes;
 mod preflight;
 mod publish;
+mod queue;
 mod rbac;
 mod reconcile;
 mod requeue;
@@ -16,6 +17,7 @@ mod settled;
 mod status;
 mod watched;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +34,7 @@ use tracing::{debug, info, warn};
 
 use crate::api::PinpointEventStreamRole;
 use crate::iam::Iam;
-use crate::telemetry::{Health, Metrics};
+use crate::telemetry::{ConditionLabels, Counted, Health, Metrics};
 
 use neighbours::Neighbours;
 use own_writes::OwnWrites;
@@ -109,6 +111,11 @@ pub async fn run(
         listed: watch::Sender::new(false),
         workers: Semaphore::new(options.concurrency.into()),
     });
+    let in_metrics = Arc::downgrade(&context);
+    context.metrics.count_with(move || {
+        in_metrics.upgrade().map(|context| count(&context)).unwrap_or_default()
+    });
+    context.metrics.leads(true);
     // While some reconciles write to Kubernetes, others keep the workers busy.
     let reconciles = options.concurrency.saturating_mul(2);
     let (listings, controllers): (Vec<_>, FuturesUnordered<_>) = feeds
@@ -120,13 +127,17 @@ pub async fn run(
                 None => Api::all(client.clone()),
                 Some(namespace) => Api::namespaced(client.clone(), &namespace),
             };
+            let in_log = Arc::clone(&context);
             let triggers = triggers(api, writer, Arc::clone(&context), tell_listed);
             let controller = Controller::for_stream(triggers, resources)
                 .with_config(controller::Config::default().concurrency(reconciles))
                 .reconcile_on(asked)
                 .graceful_shutdown_on(stopped(stop.clone()))
                 .run(reconcile::reconcile, reconcile::after_error, Arc::clone(&context))
-                .for_each(|result| {
+                .for_each(move |result| {
+                    if let Err(controller::Error::ObjectNotFound(gone)) = &result {
+                        in_log.watched.queue.leave(&gone.clone().into_kind_unchecked(()));
+                    }
                     log_result(result);
                     futures::future::ready(())
                 });
@@ -176,6 +187,7 @@ fn triggers(
     tell_listed: oneshot::Sender<()>,
 ) -> impl Stream<Item = watcher::Result<Guarded>> {
     let mut tell_listed = Some(tell_listed);
+    let in_queue = Arc::clone(&context);
     watcher(api, watcher::Config::default().page_size(LIST_PAGE))
         .default_backoff()
         .modify(|resource| resource.managed_fields_mut().clear())
@@ -194,6 +206,24 @@ fn triggers(
             |resource: &Guarded| Some(reconcile::trigger(resource)),
             PredicateConfig::default(),
         )
+        .inspect_ok(move |resource| in_queue.watched.queue.enter(&ObjectRef::from_obj(resource)))
+}
+
+/// What the metrics tell of all resources.
+fn count(context: &Context) -> Counted {
+    let mut conditions = BTreeMap::new();
+    for guarded in context.watched.all() {
+        let Ok(resource) = &guarded.0 else { continue };
+        for condition in resource.status.iter().flat_map(|status| &status.conditions) {
+            let labels = ConditionLabels {
+                condition: condition.type_.clone(),
+                status: condition.status.clone(),
+                reason: condition.reason.clone(),
+            };
+            *conditions.entry(labels).or_default() += 1;
+        }
+    }
+    Counted { queue_depth: context.watched.queue.depth(), conditions }
 }
 
 type ControllerError = controller::Error<reconcile::Error, watcher::Error>;

@@ -31,6 +31,9 @@ pub(super) async fn publish(
     log_outcome(resource, progress, verdict, &status);
     context.metrics.reconciled(verdict.reason(resource, progress, now).as_str());
     for event in events(resource, progress, verdict, &status) {
+        if event.reason == Reason::DriftReported.as_str() {
+            context.metrics.drift_found();
+        }
         context.events.tell(event, resource.object_ref(&())).await;
     }
     if resource.status.as_ref() != Some(&status) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use kube::runtime::controller::Action;
 use kube::runtime::finalizer;
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource as _, ResourceExt as _};
 use thiserror::Error;
 
@@ -68,11 +69,24 @@ pub(super) async fn reconcile(
     // An error means that the process is being stopped.
     let _ = context.listed.subscribe().wait_for(|listed| *listed).await;
     let _running = context.metrics.reconcile_started();
+    let _leaving = Leaving { resource: ObjectRef::from_obj(&*resource), context: &context };
     match &resource.0 {
         Ok(resource) if !is_asked_for(resource, &context) => Ok(Action::await_change()),
         Ok(resource) if settled::is_paused(resource) => pause(resource, &context).await,
         Ok(resource) => with_finalizer(resource, &context).await,
         Err(invalid) => Err(Error::Unreadable(invalid.error.clone())),
+    }
+}
+
+/// Whatever comes of a reconcile, the resource then no longer waits for one.
+struct Leaving<'a> {
+    resource: ObjectRef<Guarded>,
+    context: &'a Context,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.context.watched.queue.leave(&self.resource);
     }
 }
 

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use tracing::{info, warn};
 
 use crate::iam::{ErrorKind, IamError, RoleSettings};
@@ -49,7 +50,11 @@ pub(super) async fn resync(context: Arc<Context>, period: Duration) {
     let mut resync = Resync { context, period, snapshot_calls: None, denied: false, unfinished };
     loop {
         let pause = match resync.once().await {
-            Ok(()) => period.mul_f64(fastrand::f64().mul_add(0.2, 0.9)),
+            Ok(()) => {
+                let now = Timestamp::now().as_duration().as_secs_f64();
+                resync.context.metrics.resync_ended(now);
+                period.mul_f64(fastrand::f64().mul_add(0.2, 0.9))
+            }
             Err(error) => {
                 warn!("the resync failed and is tried again: {error}");
                 period.min(AFTER_FAILURE)

@@ -8,6 +8,7 @@ use kube::ResourceExt as _;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 
 use super::Guarded;
+use super::queue::Queue;
 
 /// What one watch needs: where it puts what it hears, and who asks for a reconcile besides it.
 pub(super) struct Feed {
@@ -29,6 +30,8 @@ pub(super) struct Watched {
     scopes: Vec<Scope>,
     /// Uids of resources whose next reconcile must look at the role although the status seems settled.
     suspects: Mutex<HashSet<String>>,
+    /// Those that wait for a worker.
+    pub queue: Queue,
 }
 
 impl Watched {
@@ -50,7 +53,7 @@ impl Watched {
                 (Scope { namespace: namespace.clone(), resources, reconcile }, feed)
             })
             .unzip();
-        (Self { scopes, suspects: Mutex::default() }, feeds)
+        (Self { scopes, suspects: Mutex::default(), queue: Queue::default() }, feeds)
     }
 
     /// Every resource.
@@ -79,8 +82,10 @@ impl Watched {
     pub(super) fn reconcile(&self, resource: &Guarded) {
         let namespace = resource.namespace().unwrap_or_default();
         if let Some(scope) = self.scope(&namespace) {
+            let resource = ObjectRef::from_obj(resource);
+            self.queue.enter(&resource);
             // The other end is gone when the controller is being stopped.
-            let _ = scope.reconcile.unbounded_send(ObjectRef::from_obj(resource));
+            let _ = scope.reconcile.unbounded_send(resource);
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Attempt {
     pub action: String,
     /// HTTP status of the answer; `None` when there was none.
     pub status: Option<u16>,
+    /// Whether the answer was to slow down.
+    pub throttled: bool,
 }
 
 /// Hears of each request.
@@ -48,10 +50,38 @@ impl Intercept for Reporter {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let action = config.load::<Metadata>().map_or("unknown", |metadata| metadata.name());
+        let response = context.response();
         (self.on_attempt)(Attempt {
             action: action.into(),
-            status: context.response().map(|response| response.status().as_u16()),
+            status: response.map(|response| response.status().as_u16()),
+            throttled: response.and_then(|response| response.body().bytes()).is_some_and(throttles),
         });
         Ok(())
+    }
+}
+
+/// Whether this is the body of an answer to slow down. The code is looked for in the text because an
+/// interceptor has no typed error yet. Codes: IAM API reference, "Common Errors", and those that the SDK
+/// knows as throttling.
+fn throttles(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    ["<Code>Throttl", "<Code>RequestLimitExceeded<", "<Code>TooManyRequestsException<"]
+        .iter()
+        .any(|code| text.contains(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_to_slow_down_is_known_by_its_code() {
+        assert!(throttles(
+            b"<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>"
+        ));
+        assert!(!throttles(
+            b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>"
+        ));
+        assert!(!throttles(b"<Description>Throttling</Description>"));
     }
 }

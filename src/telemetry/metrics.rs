@@ -1,6 +1,10 @@
 //! Metrics, named as controller-runtime names them where it has the same thing. Label values are bounded:
-//! results, IAM actions and HTTP statuses, never names of objects.
+//! results, conditions, IAM actions and HTTP statuses, never names of objects.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -9,6 +13,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -22,84 +27,177 @@ struct ResyncLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ActionLabels {
+    action: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct IamLabels {
     action: String,
     status: String,
 }
 
+/// What a condition of a resource says. Its three parts come from enums of the program.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ConditionLabels {
+    /// Type of the condition.
+    pub condition: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What is counted anew each time that somebody asks for the metrics.
+#[derive(Debug, Default)]
+pub struct Counted {
+    /// Resources that wait for a worker.
+    pub queue_depth: usize,
+    /// Conditions of all resources, and how many have each.
+    pub conditions: BTreeMap<ConditionLabels, usize>,
+}
+
+type Count = Box<dyn Fn() -> Counted + Send + Sync>;
+
 /// All metrics of the process.
-#[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     reconciles: Family<ReconcileLabels, Counter>,
     reconcile_errors: Counter,
-    reconcile_time: Histogram,
+    reconcile_duration: Histogram,
     active_workers: Gauge,
+    queue_depth: Gauge,
     iam_requests: Family<IamLabels, Counter>,
+    iam_throttled: Family<ActionLabels, Counter>,
+    drift_found: Counter,
+    drift_repaired: Counter,
+    resources: Family<ConditionLabels, Gauge>,
     resyncs: Family<ResyncLabels, Counter>,
+    last_resync: Gauge<f64, AtomicU64>,
     snapshot_denied: Gauge,
+    leader: Gauge,
+    count: OnceLock<Count>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("streamrole");
-        let reconciles = Family::default();
-        let reconcile_errors = Counter::default();
-        // 1 ms to about 65 s.
-        let reconcile_time = Histogram::new(exponential_buckets(0.001, 2.0, 17));
-        let active_workers = Gauge::default();
-        let iam_requests = Family::default();
-        let resyncs = Family::default();
-        let snapshot_denied = Gauge::default();
-        registry.register(
-            "reconcile",
-            "Reconciles that reached an outcome, by the reason of the Ready condition",
-            reconciles.clone(),
-        );
-        registry.register(
-            "reconcile_errors",
-            "Reconciles that could not write their outcome to Kubernetes",
-            reconcile_errors.clone(),
-        );
-        registry.register_with_unit(
-            "reconcile_time",
-            "Time that a reconcile took",
-            Unit::Seconds,
-            reconcile_time.clone(),
-        );
-        registry.register("active_workers", "Reconciles that are running", active_workers.clone());
-        registry.register(
-            "iam_requests",
-            "Requests sent to IAM, by action and HTTP status of the answer (none: no answer)",
-            iam_requests.clone(),
-        );
-        registry.register("resyncs", "Resyncs, by how the roles were looked at", resyncs.clone());
-        registry.register(
-            "snapshot_denied",
-            "1 while IAM denies the lists of the account that make a resync cheap",
-            snapshot_denied.clone(),
-        );
-        Self {
-            registry,
-            reconciles,
-            reconcile_errors,
-            reconcile_time,
-            active_workers,
-            iam_requests,
-            resyncs,
-            snapshot_denied,
-        }
+        let mut all = Self {
+            registry: Registry::with_prefix("streamrole"),
+            reconciles: Family::default(),
+            reconcile_errors: Counter::default(),
+            // 1 ms to about 65 s.
+            reconcile_duration: Histogram::new(exponential_buckets(0.001, 2.0, 17)),
+            active_workers: Gauge::default(),
+            queue_depth: Gauge::default(),
+            iam_requests: Family::default(),
+            iam_throttled: Family::default(),
+            drift_found: Counter::default(),
+            drift_repaired: Counter::default(),
+            resources: Family::default(),
+            resyncs: Family::default(),
+            last_resync: Gauge::default(),
+            snapshot_denied: Gauge::default(),
+            leader: Gauge::default(),
+            count: OnceLock::new(),
+        };
+        all.register();
+        all
     }
 }
 
 impl Metrics {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The running program", build);
+        registry.register(
+            "reconciles",
+            "Reconciles that reached an outcome, by the reason of the Ready condition",
+            self.reconciles.clone(),
+        );
+        registry.register(
+            "reconcile_errors",
+            "Reconciles that could not write their outcome to Kubernetes",
+            self.reconcile_errors.clone(),
+        );
+        registry.register_with_unit(
+            "reconcile_duration",
+            "How long a reconcile took",
+            Unit::Seconds,
+            self.reconcile_duration.clone(),
+        );
+        registry.register(
+            "active_workers",
+            "Reconciles that are running",
+            self.active_workers.clone(),
+        );
+        registry.register(
+            "queue_depth",
+            "Resources that wait for a worker",
+            self.queue_depth.clone(),
+        );
+        registry.register(
+            "iam_requests",
+            "Requests sent to IAM, by action and HTTP status of the answer (none: no answer)",
+            self.iam_requests.clone(),
+        );
+        registry.register(
+            "iam_throttled",
+            "Requests that IAM answered by asking to slow down, by action",
+            self.iam_throttled.clone(),
+        );
+        registry.register(
+            "drift_found",
+            "Times that a role was found changed behind the resource's back",
+            self.drift_found.clone(),
+        );
+        registry.register(
+            "drift_repaired",
+            "Times that such a change was undone",
+            self.drift_repaired.clone(),
+        );
+        registry.register(
+            "resources",
+            "Resources by what their conditions say",
+            self.resources.clone(),
+        );
+        registry.register(
+            "resyncs",
+            "Resyncs, by how the roles were looked at",
+            self.resyncs.clone(),
+        );
+        registry.register_with_unit(
+            "last_resync_timestamp",
+            "When all roles were last compared, in Unix time; 0 when they were not yet",
+            Unit::Seconds,
+            self.last_resync.clone(),
+        );
+        registry.register(
+            "snapshot_denied",
+            "1 while IAM denies the lists of the account that make a resync cheap",
+            self.snapshot_denied.clone(),
+        );
+        registry.register("leader", "1 on the process that works", self.leader.clone());
+    }
+
+    /// Has `count` asked for what it counts each time that the metrics are. The first one stays.
+    pub fn count_with(&self, count: impl Fn() -> Counted + Send + Sync + 'static) {
+        let _ = self.count.set(Box::new(count));
+    }
+
     /// Counts a reconcile as running until the guard is dropped, and times it.
     #[must_use]
     pub fn reconcile_started(&self) -> impl Drop + use<> {
         self.active_workers.inc();
         Running {
             active_workers: self.active_workers.clone(),
-            time: self.reconcile_time.clone(),
+            duration: self.reconcile_duration.clone(),
             since: std::time::Instant::now(),
         }
     }
@@ -114,21 +212,53 @@ impl Metrics {
         self.reconcile_errors.inc();
     }
 
-    /// A request went to IAM and was answered with this HTTP status, or not at all.
-    pub fn iam_request(&self, action: String, status: Option<u16>) {
+    /// A request went to IAM and was answered with this HTTP status, or not at all; `throttled` when the
+    /// answer was to slow down.
+    pub fn iam_request(&self, action: String, status: Option<u16>, throttled: bool) {
+        if throttled {
+            self.iam_throttled.get_or_create(&ActionLabels { action: action.clone() }).inc();
+        }
         let status = status.map_or_else(|| "none".into(), |status| status.to_string());
         self.iam_requests.get_or_create(&IamLabels { action, status }).inc();
     }
 
-    /// All roles were compared by this method; `denied` when it is not the one of choice.
+    /// A role was found changed behind the resource's back.
+    pub fn drift_found(&self) {
+        self.drift_found.inc();
+    }
+
+    /// Such a change was undone.
+    pub fn drift_repaired(&self) {
+        self.drift_repaired.inc();
+    }
+
+    /// Roles are compared by this method; `denied` when it is not the one of choice.
     pub fn resynced(&self, method: &'static str, denied: bool) {
         self.resyncs.get_or_create(&ResyncLabels { method }).inc();
         self.snapshot_denied.set(denied.into());
     }
 
+    /// All roles were compared, or none had to be, at this Unix time in seconds.
+    pub fn resync_ended(&self, at: f64) {
+        self.last_resync.set(at);
+    }
+
+    /// This process does the work, or no longer does.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
+    }
+
     /// The metrics in the `OpenMetrics` text format.
     #[must_use]
     pub fn encode(&self) -> String {
+        if let Some(count) = self.count.get() {
+            let Counted { queue_depth, conditions } = count();
+            self.queue_depth.set(as_gauge(queue_depth));
+            self.resources.clear();
+            for (labels, number) in conditions {
+                self.resources.get_or_create(&labels).set(as_gauge(number));
+            }
+        }
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -136,15 +266,19 @@ impl Metrics {
     }
 }
 
+fn as_gauge(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 struct Running {
     active_workers: Gauge,
-    time: Histogram,
+    duration: Histogram,
     since: std::time::Instant,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.active_workers.dec();
-        self.time.observe(self.since.elapsed().max(Duration::ZERO).as_secs_f64());
+        self.duration.observe(self.since.elapsed().max(Duration::ZERO).as_secs_f64());
     }
 }

@@ -7,4 +7,4 @@ mod metrics;
 
 pub use http::{Health, serve};
 pub use logs::{LogFormat, init_logs};
-pub use metrics::Metrics;
+pub use metrics::{ConditionLabels, Counted, Metrics};

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use support::{Controller, ControllerOptions, Stack, eventually};
+use support::{Controller, ControllerOptions, Fault, Stack, eventually};
 
 use crate::world::{World, binary, stack};
 
@@ -131,9 +131,18 @@ async fn missing_aws_settings_are_said_with_their_remedy() {
 
 #[tokio::test]
 async fn health_and_metrics_tell_how_it_is_doing() {
-    let world = World::new("health").await;
+    let mut world = World::resyncing_later("health").await;
+    // A fault that passes makes a throttled call; the shared stack's IAM throttles nobody.
+    world.proxy.inject("CreateRole", None, Fault::answer(400, "Throttling", "Rate exceeded"));
+    world.start_controller().await;
     world.apply("events", &world.kinesis_spec("events")).await;
+    world.proxy.saw("CreateRole").await;
+    world.proxy.heal();
     world.ready("events").await;
+    world.tamper(&world.role("events")).await;
+    world.event("events", "DriftRepaired").await;
+    world.ready("events").await;
+    world.resyncs(1).await;
     let url = world.controller.as_ref().unwrap().listen_url().await;
     let get = |path: &str| {
         let url = format!("{url}{path}");
@@ -144,10 +153,28 @@ async fn health_and_metrics_tell_how_it_is_doing() {
     let (status, metrics) = get("/metrics").await;
     assert_eq!(status, 200);
     for line in [
-        r#"streamrole_reconcile_total{reason="Synced"}"#,
+        r#"streamrole_reconciles_total{reason="Synced"}"#,
         r#"streamrole_iam_requests_total{action="CreateRole",status="200"} 1"#,
+        r#"streamrole_iam_throttled_total{action="CreateRole"} "#,
+        r#"streamrole_resources{condition="Ready",status="True",reason="Synced"} 1"#,
+        "streamrole_drift_found_total 1",
+        "streamrole_drift_repaired_total 1",
+        "streamrole_queue_depth 0",
+        "streamrole_leader 1",
+        r#"streamrole_build_info{version=""#,
         "# EOF",
     ] {
         assert!(metrics.contains(line), "{line} in:\n{metrics}");
     }
+    let resync = metrics.lines().find(|line| line.starts_with("streamrole_last_resync")).unwrap();
+    assert!(!resync.ends_with(" 0.0"), "{resync}");
+
+    // Prometheus' own parsers, and what alerts and the dashboard ask for.
+    let file = stack().await.scratch("exposition");
+    std::fs::write(&file, &metrics).unwrap();
+    let checks = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alerts");
+    let mut go = std::process::Command::new("go");
+    let go = go.args(["run", "."]).arg(&file).current_dir(checks).output().unwrap();
+    let said = String::from_utf8_lossy(&go.stdout) + String::from_utf8_lossy(&go.stderr);
+    assert!(go.status.success(), "{said}\n{metrics}");
 }
