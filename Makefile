@@ -37,6 +37,11 @@ generate: check-tools ## Writes every file that comes from the code.
 	mv crds/streamrole.dev_pinpointeventstreamroles.yaml.new crds/streamrole.dev_pinpointeventstreamroles.yaml
 	cargo run --quiet -- rbac > deploy/rbac/clusterrole.yaml.new
 	mv deploy/rbac/clusterrole.yaml.new deploy/rbac/clusterrole.yaml
+	set -e; for policy in controller without-tags adoption take-over boundary; do \
+		cargo run --quiet -- iam-policy $$policy > deploy/iam/new; \
+		mv deploy/iam/new deploy/iam/policy-$$policy.json; \
+	done
+	mv deploy/iam/policy-controller.json deploy/iam/policy.json
 
 image-test: ## The container image, built and started without a registry; needs root, buildah and debootstrap.
 	@tests/image/run

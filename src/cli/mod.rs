@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each thin.
 
 mod crd;
+mod iam_policy;
 mod rbac;
 mod run;
 
@@ -30,6 +31,8 @@ enum Command {
     Crd,
     /// Print the ClusterRole that the controller needs.
     Rbac,
+    /// Print an IAM policy for the controller's own role.
+    IamPolicy(iam_policy::Args),
 }
 
 /// Why the process cannot go on; waiting would not help.
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Crd => crd::print(),
         Command::Rbac => rbac::print(),
+        Command::IamPolicy(args) => iam_policy::print(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

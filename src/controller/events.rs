@@ -33,14 +33,24 @@ pub(super) fn events(client: Client) -> (Events, impl Future<Output = ()> + Send
     let sending = async move {
         let fresh = || Recorder::new(client.clone(), Reporter::from(CONTROLLER_NAME));
         let (mut recorder, mut remembered) = (fresh(), 0);
+        let mut said_denied = false;
         while let Some((event, object)) = waiting.recv().await {
             if remembered == REMEMBERED {
                 (recorder, remembered) = (fresh(), 0);
             }
             remembered += 1;
-            if let Err(error) = recorder.publish(&event, &object).await {
-                let (namespace, name) = (object.namespace.as_deref(), object.name.as_deref());
-                warn!(namespace, name, "cannot write the event {}: {error}", event.reason);
+            match recorder.publish(&event, &object).await {
+                Ok(()) => {}
+                // Every event would say so, and the controller works without.
+                Err(kube::Error::Api(answer)) if answer.is_forbidden() => {
+                    if !std::mem::replace(&mut said_denied, true) {
+                        warn!("cannot write events, and says so only once: {}", answer.message);
+                    }
+                }
+                Err(error) => {
+                    let (namespace, name) = (object.namespace.as_deref(), object.name.as_deref());
+                    warn!(namespace, name, "cannot write the event {}: {error}", event.reason);
+                }
             }
         }
     };

@@ -4,13 +4,19 @@
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::ListParams;
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
 use thiserror::Error;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::api::PinpointEventStreamRole;
+
+use super::rbac;
 
 /// Identity of a cluster: uid of its `kube-system` namespace, which lives as long as the cluster does.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -77,30 +83,114 @@ pub async fn wait_for_cluster(
 ) -> Result<ClusterId, ClusterNotReady> {
     let patiently =
         ExponentialBuilder::default().with_max_delay(Duration::from_secs(30)).without_max_times();
-    (|| look(client, server, namespaces))
+    let cluster = (|| look(client, server, namespaces))
         .retry(patiently)
         .notify(|missing, pause| warn!("{missing}. Trying again in {pause:.0?}"))
-        .await
+        .await?;
+    for right in denied(client, &rbac::wanted(), namespaces).await {
+        warn!(
+            "the controller may not {right}. It works without, and what it does is told by status and log only; to have events, apply deploy/rbac"
+        );
+    }
+    Ok(cluster)
 }
 
 async fn look(
     client: &Client,
     server: &str,
-    namespaces: &[String],
+    watched: &[String],
 ) -> Result<ClusterId, ClusterNotReady> {
     let missing = |error: kube::Error| missing(server, error);
     let one = ListParams::default().limit(1);
-    if namespaces.is_empty() {
+    if watched.is_empty() {
         let resources: Api<PinpointEventStreamRole> = Api::all(client.clone());
         resources.list_metadata(&one).await.map_err(missing)?;
     }
-    for namespace in namespaces {
+    for namespace in watched {
         let resources: Api<PinpointEventStreamRole> = Api::namespaced(client.clone(), namespace);
         resources.list_metadata(&one).await.map_err(missing)?;
     }
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let system = namespaces.get_metadata("kube-system").await.map_err(missing)?;
+    let denied = denied(client, &rbac::needed(), watched).await;
+    if !denied.is_empty() {
+        let cause = format!("it may not {}", denied.join(", nor "));
+        return Err(ClusterNotReady::Permission { server: server.to_owned(), cause });
+    }
     Ok(ClusterId(system.metadata.uid.unwrap_or_default()))
+}
+
+/// Which of `rules` the API server does not allow us in `namespaces` (all when empty), in words.
+async fn denied(client: &Client, rules: &[PolicyRule], namespaces: &[String]) -> Vec<String> {
+    let everywhere = [String::new()];
+    let namespaces = if namespaces.is_empty() { everywhere.as_slice() } else { namespaces };
+    let mut denied = Vec::new();
+    for right in rules.iter().flat_map(rights) {
+        for namespace in namespaces {
+            let asked = match right.name {
+                Some(_) => right.clone(),
+                None => ResourceAttributes { namespace: Some(namespace.clone()), ..right.clone() },
+            };
+            if is_denied(client, &asked).await {
+                denied.push(in_words(&asked));
+            }
+        }
+    }
+    denied.dedup();
+    denied
+}
+
+fn rights(rule: &PolicyRule) -> impl Iterator<Item = ResourceAttributes> {
+    let first = |list: &Option<Vec<String>>| list.iter().flatten().next().cloned();
+    let full = first(&rule.resources).unwrap_or_default();
+    let (resource, subresource) = match full.split_once('/') {
+        Some((resource, subresource)) => (resource.to_owned(), Some(subresource.to_owned())),
+        None => (full, None),
+    };
+    let right = ResourceAttributes {
+        group: first(&rule.api_groups),
+        name: first(&rule.resource_names),
+        resource: Some(resource),
+        subresource,
+        ..ResourceAttributes::default()
+    };
+    rule.verbs
+        .iter()
+        .map(move |verb| ResourceAttributes { verb: Some(verb.clone()), ..right.clone() })
+}
+
+/// Not to be told is taken for a yes: the call itself will say otherwise.
+async fn is_denied(client: &Client, right: &ResourceAttributes) -> bool {
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+    let spec = SelfSubjectAccessReviewSpec {
+        resource_attributes: Some(right.clone()),
+        ..SelfSubjectAccessReviewSpec::default()
+    };
+    let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+    match reviews.create(&PostParams::default(), &review).await {
+        Ok(answer) => answer.status.is_some_and(|status| !status.allowed),
+        Err(error) => {
+            debug!("the API server does not tell what the controller may do: {error}");
+            false
+        }
+    }
+}
+
+/// As in "watch pinpointeventstreamroles.streamrole.dev in all namespaces".
+fn in_words(right: &ResourceAttributes) -> String {
+    let text = |part: &Option<String>| part.clone().unwrap_or_default();
+    let resource = match &right.subresource {
+        Some(subresource) => format!("{}/{subresource}", text(&right.resource)),
+        None => text(&right.resource),
+    };
+    let group = right.group.as_ref().filter(|group| !group.is_empty());
+    let group = group.map(|group| format!(".{group}")).unwrap_or_default();
+    let place = match (&right.name, right.namespace.as_deref()) {
+        (Some(name), _) => format!(" {name}"),
+        (None, None | Some("")) => " in all namespaces".into(),
+        (None, Some(namespace)) => format!(" in namespace {namespace}"),
+    };
+    format!("{} {resource}{group}{place}", text(&right.verb))
 }
 
 fn missing(server: &str, error: kube::Error) -> ClusterNotReady {

@@ -12,6 +12,8 @@ use thiserror::Error;
 
 use crate::role::RoleName;
 
+use super::Action;
+
 /// What kind of failure it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorKind {
@@ -134,7 +136,7 @@ pub struct IamError {
 }
 
 impl IamError {
-    pub(super) fn new<E>(action: &'static str, role: Option<&RoleName>, error: &SdkError<E>) -> Self
+    pub(super) fn new<E>(action: Action, role: Option<&RoleName>, error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + StdError + 'static,
     {
@@ -162,7 +164,7 @@ impl IamError {
             (None, None) => in_one_line(error),
         };
         Self {
-            action,
+            action: action.name(),
             role: role.map(ToString::to_string),
             kind,
             code,
@@ -171,9 +173,9 @@ impl IamError {
         }
     }
 
-    pub(super) fn internal(action: &'static str, error: &dyn StdError) -> Self {
+    pub(super) fn internal(action: Action, error: &dyn StdError) -> Self {
         Self {
-            action,
+            action: action.name(),
             role: None,
             kind: ErrorKind::Internal,
             code: None,

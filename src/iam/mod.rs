@@ -2,10 +2,12 @@
 //! turns every failure into an [`IamError`]. It decides nothing. Retries of single calls and the rate
 //! limit are the SDK's: one client, adaptive mode, shared by all workers.
 
+mod action;
 mod attempts;
 mod credentials;
 mod error;
 mod overload;
+mod permissions;
 mod snapshot;
 
 use std::collections::BTreeSet;
@@ -23,9 +25,11 @@ use futures::TryFutureExt as _;
 use crate::policy::{PERMISSIONS_POLICY_NAME, percent_decode};
 use crate::role::{NewRole, ObservedRole, RoleName, Write};
 
+pub use action::Action;
 pub use attempts::{Attempt, OnAttempt};
 pub use credentials::{NoCredentials, wait_for_credentials};
 pub use error::{ErrorKind, IamError, Retry};
+pub use permissions::{PermissionsPolicy, PolicyDocument, Scope};
 pub use snapshot::{Page, RoleSettings};
 
 /// How long one attempt of a call may take. IAM answers in tens of milliseconds; a slower answer is a lost
@@ -110,7 +114,7 @@ impl Iam {
 
     async fn role(&self, name: &RoleName) -> Result<Option<ObservedRole>, IamError> {
         let get = self.client.get_role().role_name(name.as_str()).send();
-        let output = found(call("GetRole", name, get).await)?;
+        let output = found(call(Action::GetRole, name, get).await)?;
         Ok(output.and_then(|output| output.role).map(observed))
     }
 
@@ -121,7 +125,7 @@ impl Iam {
             .role_name(name.as_str())
             .policy_name(PERMISSIONS_POLICY_NAME)
             .send();
-        let output = found(call("GetRolePolicy", name, get).await)?;
+        let output = found(call(Action::GetRolePolicy, name, get).await)?;
         Ok(output.map(|output| decoded(&output.policy_document)))
     }
 
@@ -130,7 +134,7 @@ impl Iam {
             self.client.list_role_policies().role_name(name.as_str()).into_paginator().send();
         let mut names = BTreeSet::new();
         while let Some(page) = pages.next().await {
-            names.extend(call("ListRolePolicies", name, async { page }).await?.policy_names);
+            names.extend(call(Action::ListRolePolicies, name, async { page }).await?.policy_names);
         }
         Ok(names)
     }
@@ -144,7 +148,7 @@ impl Iam {
             .send();
         let mut arns = BTreeSet::new();
         while let Some(page) = pages.next().await {
-            let page = call("ListAttachedRolePolicies", name, async { page }).await?;
+            let page = call(Action::ListAttachedRolePolicies, name, async { page }).await?;
             arns.extend(page.attached_policies.into_iter().flatten().filter_map(|p| p.policy_arn));
         }
         Ok(arns)
@@ -159,7 +163,7 @@ impl Iam {
             .send();
         let mut names = BTreeSet::new();
         while let Some(page) = pages.next().await {
-            let page = call("ListInstanceProfilesForRole", name, async { page }).await?;
+            let page = call(Action::ListInstanceProfilesForRole, name, async { page }).await?;
             let profiles = page.instance_profiles.into_iter();
             names.extend(profiles.map(|profile| profile.instance_profile_name));
         }
@@ -183,7 +187,7 @@ impl Iam {
             .set_permissions_boundary(new.permissions_boundary.as_ref().map(ToString::to_string))
             .set_tags(Some(tags?))
             .send();
-        let role = call("CreateRole", name, create).await?.role;
+        let role = call(Action::CreateRole, name, create).await?.role;
         Ok(role.map_or_else(
             || RoleIdentity { arn: String::new(), role_id: String::new() },
             |role| RoleIdentity { arn: role.arn, role_id: role.role_id },
@@ -202,12 +206,12 @@ impl Iam {
             Write::TagRole(tags) => {
                 let tags = tags.iter().map(tag).collect::<Result<Vec<_>, _>>()?;
                 let tag = iam.tag_role().role_name(role).set_tags(Some(tags)).send();
-                call("TagRole", name, tag).map_ok(drop).await
+                call(Action::TagRole, name, tag).map_ok(drop).await
             }
             Write::UntagRole(keys) => {
                 let keys = keys.iter().cloned().collect();
                 let untag = iam.untag_role().role_name(role).set_tag_keys(Some(keys)).send();
-                call("UntagRole", name, untag).map_ok(drop).await
+                call(Action::UntagRole, name, untag).map_ok(drop).await
             }
             Write::PutRolePermissionsBoundary(arn) => {
                 let put = iam
@@ -215,11 +219,11 @@ impl Iam {
                     .role_name(role)
                     .permissions_boundary(arn.to_string())
                     .send();
-                call("PutRolePermissionsBoundary", name, put).map_ok(drop).await
+                call(Action::PutRolePermissionsBoundary, name, put).map_ok(drop).await
             }
             Write::DeleteRolePermissionsBoundary => {
                 let delete = iam.delete_role_permissions_boundary().role_name(role).send();
-                gone(call("DeleteRolePermissionsBoundary", name, delete).map_ok(drop).await)
+                gone(call(Action::DeleteRolePermissionsBoundary, name, delete).map_ok(drop).await)
             }
             Write::UpdateAssumeRolePolicy(document) => {
                 let update = iam
@@ -227,7 +231,7 @@ impl Iam {
                     .role_name(role)
                     .policy_document(document.to_value().to_string())
                     .send();
-                call("UpdateAssumeRolePolicy", name, update).map_ok(drop).await
+                call(Action::UpdateAssumeRolePolicy, name, update).map_ok(drop).await
             }
             Write::PutRolePolicy(document) => {
                 let put = iam
@@ -236,15 +240,15 @@ impl Iam {
                     .policy_name(PERMISSIONS_POLICY_NAME)
                     .policy_document(document.to_value().to_string())
                     .send();
-                call("PutRolePolicy", name, put).map_ok(drop).await
+                call(Action::PutRolePolicy, name, put).map_ok(drop).await
             }
             Write::DeleteRolePolicy(policy) => {
                 let delete = iam.delete_role_policy().role_name(role).policy_name(policy).send();
-                gone(call("DeleteRolePolicy", name, delete).map_ok(drop).await)
+                gone(call(Action::DeleteRolePolicy, name, delete).map_ok(drop).await)
             }
             Write::DetachRolePolicy(arn) => {
                 let detach = iam.detach_role_policy().role_name(role).policy_arn(arn).send();
-                gone(call("DetachRolePolicy", name, detach).map_ok(drop).await)
+                gone(call(Action::DetachRolePolicy, name, detach).map_ok(drop).await)
             }
             Write::UpdateRole { description, max_session_duration_seconds } => {
                 let update = iam
@@ -253,10 +257,10 @@ impl Iam {
                     .description(description)
                     .max_session_duration(*max_session_duration_seconds)
                     .send();
-                call("UpdateRole", name, update).map_ok(drop).await
+                call(Action::UpdateRole, name, update).map_ok(drop).await
             }
             Write::DeleteRole => gone(
-                call("DeleteRole", name, iam.delete_role().role_name(role).send())
+                call(Action::DeleteRole, name, iam.delete_role().role_name(role).send())
                     .map_ok(drop)
                     .await,
             ),
@@ -265,7 +269,7 @@ impl Iam {
 }
 
 async fn call<T, E>(
-    action: &'static str,
+    action: Action,
     name: &RoleName,
     answer: impl Future<Output = Result<T, SdkError<E>>>,
 ) -> Result<T, IamError>
@@ -312,5 +316,5 @@ fn tag((key, value): (&String, &String)) -> Result<Tag, IamError> {
         .key(key)
         .value(value)
         .build()
-        .map_err(|error| IamError::internal("TagRole", &error))
+        .map_err(|error| IamError::internal(Action::TagRole, &error))
 }

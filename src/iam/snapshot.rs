@@ -8,7 +8,7 @@ use aws_sdk_iam::types::{EntityType, RoleDetail};
 use crate::policy::PERMISSIONS_POLICY_NAME;
 use crate::role::ObservedRole;
 
-use super::{Iam, IamError, decoded};
+use super::{Action, Iam, IamError, decoded};
 
 /// The most that IAM puts on one page (IAM API reference, `MaxItems`).
 const PAGE: i32 = 1000;
@@ -41,7 +41,7 @@ impl Iam {
         next: Option<String>,
     ) -> Result<Page<impl Iterator<Item = (String, RoleSettings)> + Send + use<>>, IamError> {
         let list = self.client.list_roles().max_items(PAGE).set_marker(next).send().await;
-        let page = list.map_err(|error| IamError::new("ListRoles", None, &error))?;
+        let page = list.map_err(|error| IamError::new(Action::ListRoles, None, &error))?;
         let settings = page.roles.into_iter().map(|role| {
             let settings = RoleSettings {
                 description: role.description.unwrap_or_default(),
@@ -68,8 +68,8 @@ impl Iam {
             .set_marker(next)
             .send()
             .await;
-        let page =
-            get.map_err(|error| IamError::new("GetAccountAuthorizationDetails", None, &error))?;
+        let page = get
+            .map_err(|error| IamError::new(Action::GetAccountAuthorizationDetails, None, &error))?;
         let details = page.role_detail_list.into_iter().flatten();
         let roles = details.filter_map(|role| Some((role.role_name.clone()?, observed(role))));
         Ok(Page { roles, next: page.marker })

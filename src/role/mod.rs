@@ -16,6 +16,6 @@ pub use desired::{
 };
 pub use name::{RoleName, RolePath};
 pub use observed::ObservedRole;
-pub use ownership::{Owner, Ownership, Standing};
+pub use ownership::{ADOPTED_TAG, CLUSTER_TAG, Owner, Ownership, Standing};
 pub use plan::{Change, NewRole, Plan, Refusal, Write, plan};
 pub use recent::{Outcome, RecentWrites};

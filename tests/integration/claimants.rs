@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use streamrole::api::PinpointEventStreamRole;
 use support::eventually;
 
-use crate::world::{FOREIGN_TRUST, World, condition, ready};
+use crate::world::{FOREIGN_TRUST, OTHER_CLUSTER, World, condition, ready};
 
 fn created(resource: &PinpointEventStreamRole) -> k8s_openapi::jiff::Timestamp {
     resource.creation_timestamp().unwrap().0
@@ -121,12 +121,12 @@ async fn a_namespace_that_is_not_watched_may_hold_the_owner() {
 async fn a_role_of_another_cluster_is_taken_over_only_when_asked_and_only_once() {
     let world = World::resyncing("migration").await;
     let role = world.role("events");
-    create_tagged(&world, &role, "another-cluster", "migration/events", "u0").await;
+    create_tagged(&world, &role, OTHER_CLUSTER, "migration/events", "u0").await;
     let mut spec = world.kinesis_spec("events");
     spec["adoptionPolicy"] = json!("Adopt");
     world.apply("events", &spec).await;
     let message = ready(&world.sees("events", "False", "RoleOwnedByAnother").await).message;
-    for part in ["migration/events", "another-cluster", "adoptionPolicy: TakeOver"] {
+    for part in ["migration/events", OTHER_CLUSTER, "adoptionPolicy: TakeOver"] {
         assert!(message.contains(part), "{part:?} in {message:?}");
     }
     spec["adoptionPolicy"] = json!("TakeOver");
@@ -135,7 +135,7 @@ async fn a_role_of_another_cluster_is_taken_over_only_when_asked_and_only_once()
     assert_eq!(world.tags(&role).await.get("streamrole.dev/uid"), resource.uid().as_ref());
 
     // The other cluster takes it back. If both went on they would never end.
-    tag(&world, &role, "another-cluster", "migration/events", "u0").await;
+    tag(&world, &role, OTHER_CLUSTER, "migration/events", "u0").await;
     let message = ready(&world.sees("events", "False", "RoleOwnedByAnother").await).message;
     assert!(message.contains("was taken over from this resource"), "{message}");
     world.delete("events").await;

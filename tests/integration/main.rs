@@ -1,6 +1,7 @@
 //! The controller's own binary against a real kube-apiserver with RBAC on and a real IAM endpoint. It runs
-//! under a service account that is bound to the shipped `ClusterRole` and to nothing else. Each test has
-//! its own namespace, role names, controller and proxy, so all run side by side on one stack.
+//! under a service account that is bound to the shipped `ClusterRole` and to nothing else, and IAM refuses it
+//! what the shipped policies do not allow. Each test has its own namespace, role names, controller and proxy,
+//! so all run side by side on one stack.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,6 +27,8 @@ mod foreign_roles;
 mod lifecycle;
 mod order;
 mod peers;
+mod permissions;
+mod rbac;
 mod refusals;
 mod startup;
 mod states;

@@ -13,10 +13,32 @@ use kube::core::ObjectMeta;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 use streamrole::api::PinpointEventStreamRole;
-use support::{Controller, ControllerOptions, Proxy, Stack, eventually, eventually_within, iam_at};
+use support::{
+    ACCOUNT_ID, Controller, ControllerOptions, Guard, IamPolicies, Proxy, Stack, eventually,
+    eventually_within, iam_at,
+};
 use tokio::sync::OnceCell;
 
 pub(crate) const POLICY: &str = "PinpointEventStreamPermissionsPolicy";
+
+pub(crate) const CONTROLLER_POLICY: &str = include_str!("../../deploy/iam/policy.json");
+const ADOPTION_POLICY: &str = include_str!("../../deploy/iam/policy-adoption.json");
+const TAKE_OVER_POLICY: &str = include_str!("../../deploy/iam/policy-take-over.json");
+
+/// How the tests call a cluster that is not theirs.
+pub(crate) const OTHER_CLUSTER: &str = "another-cluster";
+
+/// Shipped policies, for all roles of the account and the cluster of this uid.
+pub(crate) fn shipped(policies: &[&str], cluster: &str) -> IamPolicies {
+    let values = [
+        ("partition", "aws"),
+        ("account_id", ACCOUNT_ID),
+        ("role_prefix", "/"),
+        ("cluster_uid", cluster),
+        ("other_cluster_uid", OTHER_CLUSTER),
+    ];
+    IamPolicies::read(policies, &values).expect("the shipped policies are understood")
+}
 
 static STACK: OnceCell<Stack> = OnceCell::const_new();
 
@@ -49,8 +71,14 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A world without a controller. `test` names it and must be unique.
+    /// A world without a controller. `test` names it and must be unique. IAM allows what the shipped policies
+    /// allow.
     pub(crate) async fn without_controller(test: &str) -> Self {
+        Self::under(test, &[CONTROLLER_POLICY, ADOPTION_POLICY, TAKE_OVER_POLICY]).await
+    }
+
+    /// A world without a controller whose IAM allows what these policies allow.
+    pub(crate) async fn under(test: &str, policies: &[&str]) -> Self {
         let stack = stack().await;
         let client = stack.admin().await.unwrap();
         let namespaces: Api<Namespace> = Api::all(client.clone());
@@ -59,12 +87,14 @@ impl World {
             ..Namespace::default()
         };
         namespaces.create(&PostParams::default(), &namespace).await.unwrap();
+        let cluster = namespaces.get("kube-system").await.unwrap().uid().unwrap();
+        let guard = Guard::new(shipped(policies, &cluster), stack.iam_url());
         Self {
             namespace: test.into(),
             resources: Api::namespaced(client.clone(), test),
             client,
             iam: iam_at(stack.iam_url()),
-            proxy: Proxy::start(stack.iam_url()).await.unwrap(),
+            proxy: Proxy::start(stack.iam_url(), Some(guard)).await.unwrap(),
             controller: None,
             resync: "10m",
         }
@@ -86,7 +116,11 @@ impl World {
 
     /// A world whose controller, once it is started, looks again every second.
     pub(crate) async fn resyncing_later(test: &str) -> Self {
-        Self { resync: "1s", ..Self::without_controller(test).await }
+        Self::without_controller(test).await.resyncing_each_second()
+    }
+
+    pub(crate) fn resyncing_each_second(self) -> Self {
+        Self { resync: "1s", ..self }
     }
 
     pub(crate) async fn start_controller(&mut self) {

@@ -1,5 +1,5 @@
 //! A reverse proxy in front of IAM: it notes each call that crosses the wire and, where told to, answers
-//! for IAM or keeps the answer back.
+//! for IAM or keeps the answer back. With a [`Guard`] it answers what policies do not allow as IAM would.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::Error;
+use crate::iam_policy::Guard;
 use crate::query::{Call, error_answer, read_call, serve};
 
 /// What happens to a call instead of its being passed on.
@@ -57,6 +58,7 @@ struct Rule {
 #[derive(Debug)]
 struct Shared {
     upstream: String,
+    guard: Option<Guard>,
     calls: watch::Sender<Vec<Call>>,
     rules: Mutex<Vec<Rule>>,
     after_write: OnceLock<Look>,
@@ -85,15 +87,17 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy in front of the endpoint at `upstream`.
+    /// Starts a proxy in front of the endpoint at `upstream`. What `guard` objects to is answered with
+    /// `AccessDenied`, whatever else is to happen to the call.
     ///
     /// # Errors
     /// When no port is free.
-    pub async fn start(upstream: &str) -> Result<Self, Error> {
+    pub async fn start(upstream: &str, guard: Option<Guard>) -> Result<Self, Error> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let shared = Arc::new(Shared {
             upstream: upstream.to_owned(),
+            guard,
             calls: watch::Sender::default(),
             rules: Mutex::default(),
             after_write: OnceLock::new(),
@@ -174,7 +178,14 @@ async fn handle(
         rule.map(|rule| rule.fault.clone())
     };
     let is_write = call.is_write();
+    let objection = match &shared.guard {
+        Some(guard) => guard.objection(&call).await,
+        None => None,
+    };
     shared.calls.send_modify(|calls| calls.push(call));
+    if let Some(objection) = objection {
+        return error_answer(403, "AccessDenied", &objection);
+    }
     match fault {
         Some(Fault::Answer { status, code, message }) => error_answer(status, &code, &message),
         Some(Fault::Body { body }) => Response::new(Full::new(Bytes::from(body))),

@@ -1,0 +1,67 @@
+variable "role_name" {
+  description = "Name of the controller's own role. Keep it outside of role_prefix."
+  type        = string
+  default     = "streamrole-controller"
+}
+
+variable "role_prefix" {
+  description = "How paths and names of the managed roles begin, as in /streaming/ or /streaming-."
+  type        = string
+
+  validation {
+    condition     = startswith(var.role_prefix, "/")
+    error_message = "role_prefix must begin with /."
+  }
+}
+
+variable "cluster_uid" {
+  description = "Uid of the cluster's namespace kube-system."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9a-f-]{36}$", var.cluster_uid))
+    error_message = "cluster_uid is what this prints: kubectl get namespace kube-system -o jsonpath='{.metadata.uid}'."
+  }
+}
+
+variable "namespace" {
+  description = "Namespace of the controller's service account."
+  type        = string
+  default     = "streamrole-system"
+}
+
+variable "service_account" {
+  description = "Name of the controller's service account."
+  type        = string
+  default     = "streamrole"
+}
+
+variable "eks_cluster_name" {
+  description = "For EKS Pod Identity, the name of the EKS cluster."
+  type        = string
+  default     = ""
+}
+
+variable "oidc_provider" {
+  description = "For IRSA instead, the cluster's OIDC provider without https://."
+  type        = string
+  default     = ""
+}
+
+variable "allow_adoption" {
+  description = "Whether roles that nobody owns may be adopted."
+  type        = bool
+  default     = false
+}
+
+variable "other_cluster_uid" {
+  description = "Uid of the namespace kube-system of a cluster whose roles may be taken over."
+  type        = string
+  default     = ""
+}
+
+variable "boundary_arn" {
+  description = "Permissions boundary that every managed role must have."
+  type        = string
+  default     = ""
+}

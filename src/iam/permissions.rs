@@ -1,0 +1,242 @@
+//! The IAM policies that the controller's own role needs: `deploy/iam/` is generated from here. Which
+//! statement an action is in is decided once, for each action of [`Action`], so that none is forgotten.
+//! What each statement is for, and what a stolen credential could do with it, is in `deploy/iam/README.md`.
+
+use std::collections::BTreeMap;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::role::{ADOPTED_TAG, CLUSTER_TAG};
+
+use super::Action;
+
+/// One of the policies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum PermissionsPolicy {
+    /// What the controller needs: it writes only to roles that carry its cluster's tag
+    Controller,
+    /// In place of the first: the same without conditions on tags
+    WithoutTags,
+    /// Beside the first: to adopt roles that nobody owns (`adoptionPolicy: Adopt`)
+    Adoption,
+    /// Beside the first: to take roles over from another cluster (`adoptionPolicy: TakeOver`)
+    TakeOver,
+    /// Beside any: no role without this permissions boundary
+    Boundary,
+}
+
+/// What the policies are limited to. By default each is a placeholder, as in `${account_id}`.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// Partition, as in `aws`.
+    pub partition: String,
+    /// Account of the roles.
+    pub account_id: String,
+    /// How the roles' paths and names begin, as in `/streaming/`.
+    pub role_prefix: String,
+    /// Uid of the cluster's `kube-system` namespace.
+    pub cluster_uid: String,
+    /// The same of the cluster that roles are taken over from.
+    pub other_cluster_uid: String,
+    /// ARN of the permissions boundary.
+    pub boundary_arn: String,
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        let placeholder = |name: &str| format!("${{{name}}}");
+        Self {
+            partition: placeholder("partition"),
+            account_id: placeholder("account_id"),
+            role_prefix: placeholder("role_prefix"),
+            cluster_uid: placeholder("cluster_uid"),
+            other_cluster_uid: placeholder("other_cluster_uid"),
+            boundary_arn: placeholder("boundary_arn"),
+        }
+    }
+}
+
+/// An IAM policy document.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct PolicyDocument {
+    version: &'static str,
+    statement: Vec<Statement>,
+}
+
+type Conditions = BTreeMap<&'static str, BTreeMap<String, String>>;
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    sid: &'static str,
+    effect: &'static str,
+    action: Vec<String>,
+    resource: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    condition: Conditions,
+}
+
+/// The statement of the controller's policy that an action is in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Use {
+    Create,
+    Tag,
+    Change,
+    Read,
+    LookFor,
+    List,
+}
+
+const fn use_of(action: Action) -> Use {
+    match action {
+        Action::CreateRole => Use::Create,
+        Action::TagRole => Use::Tag,
+        Action::DeleteRole
+        | Action::DeleteRolePermissionsBoundary
+        | Action::DeleteRolePolicy
+        | Action::DetachRolePolicy
+        | Action::PutRolePermissionsBoundary
+        | Action::PutRolePolicy
+        | Action::UntagRole
+        | Action::UpdateAssumeRolePolicy
+        | Action::UpdateRole => Use::Change,
+        Action::GetRolePolicy
+        | Action::ListAttachedRolePolicies
+        | Action::ListInstanceProfilesForRole
+        | Action::ListRolePolicies => Use::Read,
+        Action::GetRole => Use::LookFor,
+        Action::GetAccountAuthorizationDetails | Action::ListRoles => Use::List,
+    }
+}
+
+impl PermissionsPolicy {
+    /// The policy, limited to `scope`.
+    #[must_use]
+    pub fn document(self, scope: &Scope) -> PolicyDocument {
+        let statement = match self {
+            Self::Controller => controller(scope),
+            Self::WithoutTags => controller_without_tags(scope),
+            Self::Adoption => vec![adoption(scope)],
+            Self::TakeOver => vec![take_over(scope)],
+            Self::Boundary => boundary(scope),
+        };
+        PolicyDocument { version: "2012-10-17", statement }
+    }
+}
+
+fn controller(scope: &Scope) -> Vec<Statement> {
+    let cluster = &scope.cluster_uid;
+    let ours = (resource_tag(CLUSTER_TAG), cluster.clone());
+    let marked = (request_tag(CLUSTER_TAG), cluster.clone());
+    vec![
+        Statement {
+            condition: Conditions::from([("StringEquals", BTreeMap::from([marked.clone()]))]),
+            ..allow("CreateRoles", &[Use::Create], &scope.roles())
+        },
+        Statement {
+            condition: Conditions::from([
+                ("StringEquals", BTreeMap::from([ours.clone()])),
+                // Other tags may be set alone; this one never to another cluster.
+                ("StringEqualsIfExists", BTreeMap::from([marked])),
+            ]),
+            ..allow("TagRoles", &[Use::Tag], &scope.roles())
+        },
+        Statement {
+            condition: Conditions::from([("StringEquals", BTreeMap::from([ours]))]),
+            ..allow("ChangeRoles", &[Use::Change], &scope.roles())
+        },
+        allow("ReadRoles", &[Use::Read], &scope.roles()),
+        look_for_roles(),
+        list_roles(),
+    ]
+}
+
+fn controller_without_tags(scope: &Scope) -> Vec<Statement> {
+    let uses = [Use::Create, Use::Tag, Use::Change, Use::Read];
+    vec![allow("ManageRoles", &uses, &scope.roles()), look_for_roles(), list_roles()]
+}
+
+/// On everything, because IAM does not know the ARN of a role that does not exist: with a narrower resource
+/// it answers that the call is not allowed, and not that there is no such role.
+fn look_for_roles() -> Statement {
+    allow("LookForRoles", &[Use::LookFor], "*")
+}
+
+fn list_roles() -> Statement {
+    allow("ListRoles", &[Use::List], "*")
+}
+
+fn adoption(scope: &Scope) -> Statement {
+    let nobodys = BTreeMap::from([(resource_tag(CLUSTER_TAG), "true".to_owned())]);
+    Statement {
+        condition: Conditions::from([("StringEquals", taken(scope)), ("Null", nobodys)]),
+        ..allow("AdoptRoles", &[Use::Tag], &scope.roles())
+    }
+}
+
+fn take_over(scope: &Scope) -> Statement {
+    let mut equal = taken(scope);
+    equal.insert(resource_tag(CLUSTER_TAG), scope.other_cluster_uid.clone());
+    Statement {
+        condition: Conditions::from([("StringEquals", equal)]),
+        ..allow("TakeOverRoles", &[Use::Tag], &scope.roles())
+    }
+}
+
+fn taken(scope: &Scope) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (request_tag(CLUSTER_TAG), scope.cluster_uid.clone()),
+        (request_tag(ADOPTED_TAG), "true".to_owned()),
+    ])
+}
+
+fn boundary(scope: &Scope) -> Vec<Statement> {
+    let other =
+        BTreeMap::from([("iam:PermissionsBoundary".to_owned(), scope.boundary_arn.clone())]);
+    let widening = [Action::CreateRole, Action::PutRolePermissionsBoundary, Action::PutRolePolicy];
+    vec![
+        Statement {
+            condition: Conditions::from([("StringNotEquals", other)]),
+            ..deny("OnlyWithBoundary", &widening)
+        },
+        deny("KeepBoundary", &[Action::DeleteRolePermissionsBoundary]),
+    ]
+}
+
+fn allow(sid: &'static str, uses: &[Use], resource: &str) -> Statement {
+    let action = Action::ALL.into_iter().filter(|action| uses.contains(&use_of(*action)));
+    Statement {
+        sid,
+        effect: "Allow",
+        action: action.map(|action| action.to_string()).collect(),
+        resource: resource.to_owned(),
+        condition: Conditions::new(),
+    }
+}
+
+fn deny(sid: &'static str, actions: &[Action]) -> Statement {
+    Statement {
+        sid,
+        effect: "Deny",
+        action: actions.iter().map(ToString::to_string).collect(),
+        resource: "*".to_owned(),
+        condition: Conditions::new(),
+    }
+}
+
+fn resource_tag(key: &str) -> String {
+    format!("aws:ResourceTag/{key}")
+}
+
+fn request_tag(key: &str) -> String {
+    format!("aws:RequestTag/{key}")
+}
+
+impl Scope {
+    fn roles(&self) -> String {
+        let Self { partition, account_id, role_prefix, .. } = self;
+        format!("arn:{partition}:iam::{account_id}:role{role_prefix}*")
+    }
+}

@@ -1,0 +1,89 @@
+//! The controller's own rights in IAM. In every test of this binary IAM refuses what the shipped policies do not
+//! allow, with their conditions on tags; here is whether they allow anything that is not needed.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_iam::types::Tag;
+use serde_json::json;
+
+use crate::world::{CONTROLLER_POLICY, FOREIGN_TRUST, OTHER_POLICY, World, ready, shipped};
+
+const BOUNDARY: &str = "arn:aws:iam::123456789012:policy/boundary";
+
+/// Has a controller do all its kinds of work.
+async fn all_work(world: &mut World) {
+    world.start_controller().await;
+
+    let mut spec = world.kinesis_spec("events");
+    spec["permissionsBoundaryArn"] = BOUNDARY.into();
+    spec["tags"] = json!({"team": "marketing"});
+    spec["exclusivePolicies"] = true.into();
+    world.apply("events", &spec).await;
+    world.ready("events").await;
+
+    // Each part drifts, and other policies come on the role.
+    let role = world.role("events");
+    let iam = &world.iam;
+    let trust = iam.update_assume_role_policy().role_name(&role);
+    trust.policy_document(FOREIGN_TRUST).send().await.unwrap();
+    iam.update_role().role_name(&role).description("changed").send().await.unwrap();
+    let tag = Tag::builder().key("team").value("other").build().unwrap();
+    iam.tag_role().role_name(&role).tags(tag).send().await.unwrap();
+    iam.delete_role_permissions_boundary().role_name(&role).send().await.unwrap();
+    let put = iam.put_role_policy().role_name(&role).policy_name("extra");
+    put.policy_document(OTHER_POLICY).send().await.unwrap();
+    let create = iam.create_policy().policy_name(format!("{role}-extra"));
+    let policy = create.policy_document(OTHER_POLICY).send().await.unwrap().policy.unwrap();
+    let attach = iam.attach_role_policy().role_name(&role).policy_arn(policy.arn.unwrap());
+    attach.send().await.unwrap();
+    world.event("events", "DriftRepaired").await;
+    world.ready("events").await;
+
+    // An edit that takes away.
+    let less = world.kinesis_spec("events");
+    world.apply("events", &less).await;
+    world.ready("events").await;
+    world.delete("events").await;
+    world.gone("events").await;
+    assert!(!world.role_exists(&role).await);
+}
+
+#[tokio::test]
+async fn the_shipped_policy_allows_all_that_the_controller_does_and_nothing_else() {
+    let mut world = World::under("all-work", &[CONTROLLER_POLICY]).await.resyncing_each_second();
+    all_work(&mut world).await;
+    let done: BTreeSet<_> =
+        world.proxy.actions().into_iter().map(|action| format!("iam:{action}")).collect();
+    let policy = shipped(&[CONTROLLER_POLICY], "any");
+    let allowed: BTreeSet<_> = policy.allowed_actions().map(str::to_owned).collect();
+    let needless: Vec<_> = allowed.difference(&done).collect();
+    assert!(needless.is_empty(), "never done: {needless:?}");
+    let missing: Vec<_> = done.difference(&allowed).collect();
+    assert!(missing.is_empty(), "done but not allowed: {missing:?}");
+}
+
+#[tokio::test]
+async fn without_the_policy_for_adoption_no_role_of_others_is_adopted_and_the_status_says_why() {
+    let mut world = World::under("no-adoption", &[CONTROLLER_POLICY]).await;
+    let role = world.role("events");
+    world.create_foreign_role(&role).await;
+    world.start_controller().await;
+    let mut spec = world.kinesis_spec("events");
+    spec["adoptionPolicy"] = "Adopt".into();
+    world.apply("events", &spec).await;
+    let message = ready(&world.sees("events", "False", "AccessDenied").await).message;
+    for part in ["iam:TagRole", &format!("role/{role}")] {
+        assert!(message.contains(part), "{part:?} in {message:?}");
+    }
+    assert!(world.tags(&role).await.is_empty());
+}
+
+#[tokio::test]
+async fn without_the_right_to_list_roles_all_else_is_done_one_by_one() {
+    let needed = CONTROLLER_POLICY.replace("iam:ListRoles", "iam:None");
+    let needed = needed.replace("iam:GetAccountAuthorizationDetails", "iam:None");
+    let mut world = World::under("no-lists", &[&needed]).await.resyncing_each_second();
+    all_work(&mut world).await;
+    let denied = world.proxy.actions();
+    assert!(denied.iter().any(|action| action == "ListRoles"), "it tries: {denied:?}");
+}

@@ -1,0 +1,206 @@
+//! Says whether IAM policies allow a call: as much of IAM's policy language as the shipped policies use, and an
+//! error for the rest, so that a policy that says more is not taken for one that says less. Also a [`Guard`],
+//! which asks this of each call before IAM sees it.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_iam::Client;
+use aws_sdk_iam::types::Role;
+use serde::Deserialize;
+
+use crate::Error;
+use crate::query::Call;
+use crate::stack::{ACCOUNT_ID, iam_at};
+
+const RESOURCE_TAG: &str = "aws:ResourceTag/";
+const REQUEST_TAG: &str = "aws:RequestTag/";
+const BOUNDARY: &str = "iam:PermissionsBoundary";
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Document {
+    #[serde(rename = "Version")]
+    _version: String,
+    statement: Vec<Statement>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Statement {
+    #[serde(rename = "Sid")]
+    _sid: String,
+    effect: Effect,
+    action: Vec<String>,
+    resource: String,
+    #[serde(default)]
+    condition: BTreeMap<Operator, BTreeMap<String, String>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+enum Effect {
+    Allow,
+    Deny,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+enum Operator {
+    StringEquals,
+    StringEqualsIfExists,
+    StringNotEquals,
+    Null,
+}
+
+impl Operator {
+    fn holds(self, expected: &str, actual: Option<&str>) -> bool {
+        match self {
+            Self::StringEquals => actual == Some(expected),
+            Self::StringEqualsIfExists => actual.is_none_or(|actual| actual == expected),
+            Self::StringNotEquals => actual != Some(expected),
+            Self::Null => actual.is_none() == (expected == "true"),
+        }
+    }
+}
+
+/// What policies are asked about.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The action, as in `iam:CreateRole`.
+    pub action: String,
+    /// ARN of the role, or `role <name>` for one that does not exist.
+    pub resource: String,
+    /// The condition keys that the call sets.
+    pub context: BTreeMap<String, String>,
+}
+
+impl Statement {
+    fn concerns(&self, request: &Request) -> bool {
+        let resource =
+            self.resource.strip_suffix('*').map_or(self.resource == request.resource, |prefix| {
+                request.resource.starts_with(prefix)
+            });
+        self.action.contains(&request.action)
+            && resource
+            && self.condition.iter().all(|(operator, keys)| {
+                keys.iter().all(|(key, expected)| {
+                    operator.holds(expected, request.context.get(key).map(String::as_str))
+                })
+            })
+    }
+}
+
+/// IAM policies that hold together.
+#[derive(Clone, Debug, Default)]
+pub struct IamPolicies(Vec<Statement>);
+
+impl IamPolicies {
+    /// Reads policies, with each `${name}` in them replaced.
+    ///
+    /// # Errors
+    /// When a policy says what is not understood here.
+    pub fn read(policies: &[&str], values: &[(&str, &str)]) -> Result<Self, Error> {
+        let mut statements = Vec::new();
+        for policy in policies {
+            let filled = values.iter().fold((*policy).to_owned(), |policy, (name, value)| {
+                policy.replace(&format!("${{{name}}}"), value)
+            });
+            if filled.contains("${") {
+                return Err(format!("a placeholder is left in {filled}").into());
+            }
+            statements.extend(serde_json::from_str::<Document>(&filled)?.statement);
+        }
+        Ok(Self(statements))
+    }
+
+    /// Every action that is allowed on something, without order.
+    pub fn allowed_actions(&self) -> impl Iterator<Item = &str> {
+        let allowing = self.0.iter().filter(|statement| statement.effect == Effect::Allow);
+        allowing.flat_map(|statement| statement.action.iter().map(String::as_str))
+    }
+
+    /// Whether the request is allowed: by one statement, and denied by none.
+    #[must_use]
+    pub fn allow(&self, request: &Request) -> bool {
+        let has = |effect| {
+            self.0.iter().any(|statement| statement.effect == effect && statement.concerns(request))
+        };
+        has(Effect::Allow) && !has(Effect::Deny)
+    }
+}
+
+/// Asks policies about each call, with what IAM knows of the role.
+#[derive(Debug)]
+pub struct Guard {
+    policies: IamPolicies,
+    iam: Client,
+}
+
+impl Guard {
+    /// A guard in front of the endpoint at `iam_url`.
+    #[must_use]
+    pub fn new(policies: IamPolicies, iam_url: &str) -> Self {
+        Self { policies, iam: iam_at(iam_url) }
+    }
+
+    /// Why the call is not allowed.
+    #[expect(clippy::print_stderr, reason = "whatever else the test says, this is why it fails")]
+    pub(crate) async fn objection(&self, call: &Call) -> Option<String> {
+        let role = self.role(call).await;
+        let requests = requests(call, role.as_ref());
+        let denied = requests.into_iter().find(|request| !self.policies.allow(request))?;
+        let Request { action, resource, context } = denied;
+        let objection = format!(
+            "not authorized to perform: {action} on resource: {resource} because no shipped policy allows it with {context:?}"
+        );
+        eprintln!("{objection}");
+        Some(objection)
+    }
+
+    async fn role(&self, call: &Call) -> Option<Role> {
+        let name = call.parameters.get("RoleName").filter(|_| call.action != "CreateRole")?;
+        self.iam.get_role().role_name(name).send().await.ok()?.role
+    }
+}
+
+/// What IAM asks policies about a call on `role`, which `None` says does not exist.
+fn requests(call: &Call, role: Option<&Role>) -> Vec<Request> {
+    let action = format!("iam:{}", call.action);
+    let mut context: BTreeMap<_, _> = call
+        .tags()
+        .into_iter()
+        .map(|(key, value)| (REQUEST_TAG.to_owned() + &key, value))
+        .collect();
+    if let Some(boundary) = call.parameters.get("PermissionsBoundary") {
+        context.insert(BOUNDARY.into(), boundary.clone());
+    }
+    if call.action == "CreateRole" {
+        let path = call.parameters.get("Path").map_or("/", String::as_str);
+        let resource = format!("arn:aws:iam::{ACCOUNT_ID}:role{path}{}", call.text("RoleName"));
+        // To create a role with tags is to tag it, too. Its tags are then those of the call: Karpenter's
+        // policy for instance profiles, which is in wide use, relies on that.
+        let tags = call.tags();
+        let mut tagged = context.clone();
+        tagged.extend(tags.iter().map(|(key, tag)| (RESOURCE_TAG.to_owned() + key, tag.clone())));
+        let tag =
+            Request { action: "iam:TagRole".into(), resource: resource.clone(), context: tagged };
+        let create = Request { action, resource, context };
+        return if tags.is_empty() { vec![create] } else { vec![create, tag] };
+    }
+    let Some(role) = role else {
+        // IAM does not know the ARN of what does not exist. That only GetRole is asked about such a role is
+        // what the guard takes for granted: another call comes too late by a moment.
+        let resource = match call.parameters.get("RoleName") {
+            Some(name) if call.action == "GetRole" => format!("role {name}"),
+            Some(_) => return Vec::new(),
+            None => "*".into(),
+        };
+        return vec![Request { action, resource, context }];
+    };
+    let live = role.tags.iter().flatten();
+    context.extend(live.map(|tag| (RESOURCE_TAG.to_owned() + &tag.key, tag.value.clone())));
+    if let Some(boundary) =
+        role.permissions_boundary.as_ref().and_then(|b| b.permissions_boundary_arn.clone())
+    {
+        context.entry(BOUNDARY.into()).or_insert(boundary);
+    }
+    vec![Request { action, resource: role.arn.clone(), context }]
+}
