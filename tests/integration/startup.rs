@@ -139,6 +139,8 @@ async fn health_and_metrics_tell_how_it_is_doing() {
     world.proxy.saw("CreateRole").await;
     world.proxy.heal();
     world.ready("events").await;
+    // What comes before the first resync after Ready may be the end of the creation.
+    world.resyncs(2).await;
     world.tamper(&world.role("events")).await;
     world.event("events", "DriftRepaired").await;
     world.ready("events").await;
