@@ -3,7 +3,7 @@
 use serde_json::json;
 use support::Fault;
 
-use crate::world::{World, condition, ready, version};
+use crate::world::{World, condition, version};
 
 fn absent() -> Fault {
     Fault::answer(404, "NoSuchEntity", "The role cannot be found.")
@@ -39,8 +39,7 @@ async fn a_role_that_is_not_visible_yet_is_neither_created_again_nor_called_lost
     let mut spec = world.kinesis_spec("events");
     spec["tags"] = json!({"team": "marketing"});
     world.apply("events", &spec).await;
-    let waiting = world.sees("events", "False", "Progressing").await;
-    assert!(ready(&waiting).message.contains("does not show yet"), "{}", ready(&waiting).message);
+    let waiting = world.says("events", "False", "Progressing", "does not show yet").await;
     assert_eq!(condition(&waiting, "Reconciling").map(|c| c.status).as_deref(), Some("True"));
     assert_eq!(creations(&world), 0, "{:?}", world.proxy.actions());
     world.proxy.heal();
@@ -55,8 +54,7 @@ async fn a_role_that_is_not_visible_yet_is_not_left_behind_when_its_resource_is_
     world.ready("events").await;
     world.proxy.inject("GetRole", None, absent());
     world.delete("events").await;
-    let waiting = world.sees("events", "False", "Progressing").await;
-    assert!(ready(&waiting).message.contains("does not show yet"), "{}", ready(&waiting).message);
+    world.says("events", "False", "Progressing", "does not show yet").await;
     world.proxy.heal();
     world.gone("events").await;
     assert!(!world.role_exists(&world.role("events")).await);
@@ -110,7 +108,7 @@ async fn an_edit_back_is_not_taken_for_done_because_of_a_read_that_is_older_than
     );
     world.proxy.inject("GetRolePolicy", None, body_of("GetRolePolicy", &stale));
     world.apply("events", &world.kinesis_spec("one")).await;
-    world.sees("events", "False", "Progressing").await;
+    world.says("events", "False", "Progressing", "does not show yet").await;
     assert_ne!(world.permissions_policy(&role_name).await.unwrap(), first, "not written yet");
     world.proxy.heal();
     world.ready("events").await;
@@ -150,8 +148,7 @@ async fn a_principal_that_iam_does_not_know_yet_is_waited_for() {
     world.proxy.inject("CreateRole", None, invalid);
     world.start_controller().await;
     world.apply("events", &world.kinesis_spec("events")).await;
-    let waiting = world.sees("events", "False", "Progressing").await;
-    assert!(ready(&waiting).message.contains("Invalid principal"), "{}", ready(&waiting).message);
+    let waiting = world.says("events", "False", "Progressing", "Invalid principal").await;
     assert_eq!(condition(&waiting, "Stalled"), None);
     world.proxy.heal();
     world.ready("events").await;

@@ -168,7 +168,7 @@ async fn check(number: usize, row: &Row) {
         world.delete("events").await;
     }
 
-    let resource = world.sees("events", "False", row.reason).await;
+    let resource = world.says("events", "False", row.reason, row.words).await;
     let message = ready(&resource).message;
     for part in [row.words, row.remedy] {
         assert!(message.contains(part), "{case}: {part:?} in {message:?}");

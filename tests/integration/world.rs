@@ -181,11 +181,25 @@ impl World {
         status: &str,
         reason: &str,
     ) -> PinpointEventStreamRole {
-        eventually(&format!("{name} to be Ready={status} with reason {reason}"), || async {
+        self.says(name, status, reason, "").await
+    }
+
+    /// Waits until the Ready condition has this status and reason for the current generation,
+    /// and this in its message: what an edit announces has the reason of what may follow.
+    pub(crate) async fn says(
+        &self,
+        name: &str,
+        status: &str,
+        reason: &str,
+        message: &str,
+    ) -> PinpointEventStreamRole {
+        let wanted = format!("{name} to be Ready={status} with reason {reason} and {message:?}");
+        eventually(&wanted, || async {
             let resource = self.resources.get(name).await.map_err(|error| error.to_string())?;
             let ready = ready(&resource);
             let is_current = ready.observed_generation == resource.metadata.generation;
-            if is_current && ready.status == status && ready.reason == reason {
+            let is_wanted = ready.status == status && ready.reason == reason;
+            if is_current && is_wanted && ready.message.contains(message) {
                 Ok(resource)
             } else {
                 Err(format!("{:?}\nThe controller's log:\n{}", resource.status, self.log()))
