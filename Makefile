@@ -37,6 +37,8 @@ generate: check-tools ## Writes every file that comes from the code.
 	mv crds/streamrole.dev_pinpointeventstreamroles.yaml.new crds/streamrole.dev_pinpointeventstreamroles.yaml
 	cargo run --quiet -- rbac > deploy/rbac/clusterrole.yaml.new
 	mv deploy/rbac/clusterrole.yaml.new deploy/rbac/clusterrole.yaml
+	cargo run --quiet -- rbac lease-role > deploy/rbac/role.yaml.new
+	mv deploy/rbac/role.yaml.new deploy/rbac/role.yaml
 	set -e; for policy in controller without-tags adoption take-over boundary; do \
 		cargo run --quiet -- iam-policy $$policy > deploy/iam/new; \
 		mv deploy/iam/new deploy/iam/policy-$$policy.json; \

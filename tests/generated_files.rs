@@ -24,6 +24,12 @@ fn the_shipped_cluster_role_is_the_one_that_the_code_needs() {
 }
 
 #[test]
+fn the_shipped_lease_role_is_the_one_that_the_code_needs() {
+    let shipped = include_str!("../deploy/rbac/role.yaml");
+    assert_eq!(printed_by("rbac lease-role"), shipped, "run `make generate` and commit the result");
+}
+
+#[test]
 fn the_shipped_iam_policies_are_those_that_the_code_needs() {
     let table = [
         ("controller", include_str!("../deploy/iam/policy.json")),

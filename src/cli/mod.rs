@@ -29,8 +29,8 @@ enum Command {
     Run(run::Args),
     /// Print the CustomResourceDefinition that the cluster needs.
     Crd,
-    /// Print the ClusterRole that the controller needs.
-    Rbac,
+    /// Print a role that the controller needs in the cluster.
+    Rbac(rbac::Args),
     /// Print an IAM policy for the controller's own role.
     IamPolicy(iam_policy::Args),
 }
@@ -54,6 +54,9 @@ enum Error {
     /// AWS cannot be used.
     #[error(transparent)]
     Credentials(#[from] iam::NoCredentials),
+    /// Another replica may lead.
+    #[error(transparent)]
+    Lost(#[from] controller::Lost),
     /// The port is taken or not allowed.
     #[error("cannot listen on {address}: {source}. Choose another address with --listen")]
     Listen {
@@ -76,7 +79,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(args),
         Command::Crd => crd::print(),
-        Command::Rbac => rbac::print(),
+        Command::Rbac(args) => rbac::print(&args),
         Command::IamPolicy(args) => iam_policy::print(args),
     };
     match done {

@@ -1,10 +1,31 @@
 //! `streamrole rbac`.
 
+use clap::{Args as ClapArgs, ValueEnum};
+
 use crate::controller;
 
 use super::{Error, print_yaml};
 
-/// The ClusterRole as YAML, as `deploy/rbac/` holds it.
-pub(super) fn print() -> Result<(), Error> {
-    print_yaml(&controller::cluster_role())
+/// Flags of `streamrole rbac`.
+#[derive(ClapArgs, Debug)]
+pub(super) struct Args {
+    /// Which role.
+    #[arg(value_enum, default_value = "cluster-role")]
+    role: Which,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Which {
+    /// The ClusterRole, for all that it watches and writes.
+    ClusterRole,
+    /// The Role for leader election, in the namespace of the Lease.
+    LeaseRole,
+}
+
+/// The role as YAML, as `deploy/rbac/` holds it.
+pub(super) fn print(args: &Args) -> Result<(), Error> {
+    match args.role {
+        Which::ClusterRole => print_yaml(&controller::cluster_role()),
+        Which::LeaseRole => print_yaml(&controller::lease_role()),
+    }
 }

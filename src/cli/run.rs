@@ -9,8 +9,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::controller::{self, Options};
-use crate::iam::{self, Attempt, Iam};
+use crate::controller::{self, Claim, ClusterId, Election, LeaseName, Options, Servers};
+use crate::iam::{self, Attempt, Iam, MayCall};
 use crate::telemetry::{self, Health, LogFormat, Metrics};
 
 use super::Error;
@@ -36,6 +36,29 @@ pub(super) struct Args {
     /// How many roles are worked on in IAM at once.
     #[arg(long, env = "STREAMROLE_CONCURRENCY", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000), value_name = "N")]
     concurrency: u16,
+
+    /// Of several replicas let one work, chosen by a Lease; the others stand by.
+    #[arg(long, env = "STREAMROLE_LEADER_ELECTION")]
+    leader_election: bool,
+
+    /// Name of the Lease.
+    #[arg(
+        long,
+        env = "STREAMROLE_LEASE_NAME",
+        default_value = controller::CONTROLLER_NAME,
+        value_name = "NAME",
+        requires = "leader_election"
+    )]
+    lease_name: String,
+
+    /// Namespace of the Lease. Without it, the one of the pod or of the kubeconfig's context.
+    #[arg(
+        long,
+        env = "STREAMROLE_LEASE_NAMESPACE",
+        value_name = "NAMESPACE",
+        requires = "leader_election"
+    )]
+    lease_namespace: Option<String>,
 
     /// How log lines are written.
     #[arg(long, env = "STREAMROLE_LOG_FORMAT", default_value = "text")]
@@ -79,28 +102,44 @@ async fn start(args: Args) -> Result<(), Error> {
     info!("version {}, health and metrics on http://{listen}", env!("CARGO_PKG_VERSION"));
 
     let mut stopping = stop.clone();
-    tokio::select! {
-        ready = prepare(&args.watch_namespace, Arc::clone(&metrics)) => {
-            let (client, cluster, iam) = ready?;
-            let options = Options {
-                namespaces: args.watch_namespace,
-                resync: args.resync,
-                concurrency: args.concurrency,
-            };
-            controller::run(options, client, cluster, iam, metrics, health, stop.clone()).await;
+    let (servers, election) = tokio::select! {
+        ready = prepare(&args, Arc::clone(&metrics)) => ready?,
+        _ = stopping.wait_for(|stopping| *stopping) => {
+            info!("stopped before the controller could start");
+            return Ok(());
         }
-        _ = stopping.wait_for(|stopping| *stopping) => info!("stopped before the controller could start"),
+    };
+    let options = Options {
+        namespaces: args.watch_namespace,
+        resync: args.resync,
+        concurrency: args.concurrency,
+    };
+    match election {
+        None => {
+            let elected = std::future::ready(());
+            controller::run(options, servers, metrics, health, elected, stop).await;
+        }
+        Some((election, claim)) => {
+            let elected = async move { claim.won().await };
+            election
+                .lead(controller::run(options, servers, metrics, health, elected, stop))
+                .await?;
+        }
     }
     Ok(())
 }
 
 async fn prepare(
-    namespaces: &[String],
+    args: &Args,
     metrics: Arc<Metrics>,
-) -> Result<(kube::Client, controller::ClusterId, Iam), Error> {
+) -> Result<(Servers, Option<(Election, Claim)>), Error> {
     let config =
         kube::Config::infer().await.map_err(|error| Error::NoCluster(error.to_string()))?;
     let server = config.cluster_url.to_string();
+    let lease = args.leader_election.then(|| LeaseName {
+        namespace: args.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone()),
+        name: args.lease_name.clone(),
+    });
     let client =
         kube::Client::try_from(config).map_err(|error| Error::NoCluster(error.to_string()))?;
 
@@ -108,17 +147,29 @@ async fn prepare(
     if aws.region().is_none() {
         return Err(Error::NoRegion);
     }
+    let (cluster, credentials) = futures::join!(
+        controller::wait_for_cluster(&client, &server, &args.watch_namespace, lease.as_ref()),
+        iam::wait_for_credentials(&aws),
+    );
+    let (cluster, ()): (ClusterId, ()) = (cluster?, credentials?);
+
+    let election = lease.map(|lease| {
+        let claim = Claim::none();
+        let host = std::env::var("HOSTNAME").unwrap_or_else(|_| controller::CONTROLLER_NAME.into());
+        (Election::new(client.clone(), lease, &host, claim.clone()), claim)
+    });
+    let may_call: MayCall = match &election {
+        None => Arc::new(|| true),
+        Some((_, claim)) => {
+            let claim = claim.clone();
+            Arc::new(move || claim.is_valid())
+        }
+    };
     let on_attempt = Arc::new(move |attempt: Attempt| {
         metrics.iam_request(attempt.action, attempt.status, attempt.throttled);
     });
-    let iam = Iam::new(&aws, on_attempt);
-
-    let (cluster, credentials) = futures::join!(
-        controller::wait_for_cluster(&client, &server, namespaces),
-        iam::wait_for_credentials(&aws),
-    );
-    let (cluster, ()) = (cluster?, credentials?);
-    Ok((client, cluster, iam))
+    let iam = Iam::new(&aws, on_attempt, may_call);
+    Ok((Servers { client, cluster, iam }, election))
 }
 
 /// Turns true at the first SIGTERM or SIGINT. A second one ends the process at once.

@@ -4,6 +4,7 @@
 mod cleanup;
 mod converge;
 mod events;
+mod lease;
 mod neighbours;
 mod own_writes;
 mod preflight;
@@ -40,8 +41,9 @@ use neighbours::Neighbours;
 use own_writes::OwnWrites;
 use watched::{Feed, Watched};
 
+pub use lease::{Claim, Election, LeaseName, Lost};
 pub use preflight::{ClusterId, ClusterNotReady, wait_for_cluster};
-pub use rbac::cluster_role;
+pub use rbac::{cluster_role, lease_role};
 
 /// Field manager and event reporter.
 pub const CONTROLLER_NAME: &str = "streamrole";
@@ -79,22 +81,31 @@ struct Context {
     watched: Watched,
     neighbours: Neighbours,
     own_writes: OwnWrites,
-    /// Turns true once all resources are known: until then nobody can say whose role is whose.
-    listed: watch::Sender<bool>,
     /// One permit for each role that may be worked on in IAM at once.
     workers: Semaphore,
 }
 
-/// Runs until `stop` turns true, then lets running reconciles end, for at most 20 s.
+/// Who the controller works with.
+pub struct Servers {
+    /// A client for the cluster.
+    pub client: Client,
+    /// Which cluster it is.
+    pub cluster: ClusterId,
+    /// IAM.
+    pub iam: Iam,
+}
+
+/// Runs until `stop` turns true, then lets running reconciles end, for at most 20 s. Until `elected` is done
+/// it watches, so that it can go to work at once, and does nothing else.
 pub async fn run(
     options: Options,
-    client: Client,
-    cluster: ClusterId,
-    iam: Iam,
+    servers: Servers,
     metrics: Arc<Metrics>,
     health: Health,
+    elected: impl Future<Output = ()> + Send + 'static,
     stop: watch::Receiver<bool>,
 ) {
+    let Servers { client, cluster, iam } = servers;
     let (events, sending) = events::events(client.clone());
     let telling = tokio::spawn(sending);
     let (watched, feeds) = Watched::new(&options.namespaces);
@@ -108,14 +119,12 @@ pub async fn run(
         watched,
         neighbours: Neighbours::default(),
         own_writes: OwnWrites::new(),
-        listed: watch::Sender::new(false),
         workers: Semaphore::new(options.concurrency.into()),
     });
     let in_metrics = Arc::downgrade(&context);
     context.metrics.count_with(move || {
         in_metrics.upgrade().map(|context| count(&context)).unwrap_or_default()
     });
-    context.metrics.leads(true);
     // While some reconciles write to Kubernetes, others keep the workers busy.
     let reconciles = options.concurrency.saturating_mul(2);
     let (listings, controllers): (Vec<_>, FuturesUnordered<_>) = feeds
@@ -147,9 +156,12 @@ pub async fn run(
     let in_resync = Arc::clone(&context);
     let resyncing = tokio::spawn(async move {
         if try_join_all(listings).await.is_ok() {
-            in_resync.listed.send_replace(true);
             health.set_ready();
             info!("watching; ready");
+            elected.await;
+            in_resync.metrics.leads(true);
+            in_resync.own_writes.begin();
+            in_resync.watched.begin();
             resync::resync(in_resync, options.resync).await;
         }
     });

@@ -1,7 +1,7 @@
 //! What this process wrote to each role a moment ago, for as long as IAM may still show the time before.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::iam::{ErrorKind, IamError};
@@ -12,7 +12,7 @@ const SETTLING: Duration = Duration::from_secs(10);
 
 /// The recent writes of this process.
 pub(super) struct OwnWrites {
-    started: Instant,
+    begun: OnceLock<Instant>,
     roles: Mutex<Roles>,
 }
 
@@ -23,13 +23,18 @@ struct Roles {
 
 impl OwnWrites {
     pub(super) fn new() -> Self {
-        let started = Instant::now();
-        Self { started, roles: Mutex::new(Roles { written: HashMap::new(), pruned: started }) }
+        let roles = Roles { written: HashMap::new(), pruned: Instant::now() };
+        Self { begun: OnceLock::new(), roles: Mutex::new(roles) }
+    }
+
+    /// From now on it is this process that writes.
+    pub(super) fn begin(&self) {
+        self.begun.get_or_init(Instant::now);
     }
 
     /// Whether an earlier process may have written so lately that IAM does not show it yet.
     pub(super) fn may_lack_those_of_an_earlier_process(&self) -> bool {
-        self.started.elapsed() < SETTLING
+        self.begun.get().is_none_or(|begun| begun.elapsed() < SETTLING)
     }
 
     /// Takes note of a write and how it went.

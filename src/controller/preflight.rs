@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 
 use crate::api::PinpointEventStreamRole;
 
-use super::rbac;
+use super::{LeaseName, rbac};
 
 /// Identity of a cluster: uid of its `kube-system` namespace, which lives as long as the cluster does.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,7 +53,7 @@ pub enum ClusterNotReady {
     },
     /// RBAC denies something that is needed.
     #[error(
-        "the Kubernetes API server at {server} does not allow what the controller needs: {cause}. Apply deploy/rbac and bind its ClusterRole to the controller's user"
+        "the Kubernetes API server at {server} does not allow what the controller needs: {cause}. Apply deploy/rbac and bind its roles to the controller's user"
     )]
     Permission {
         /// URL of the API server.
@@ -72,7 +72,7 @@ pub enum ClusterNotReady {
 }
 
 /// Waits until `server` can be reached and knows and allows the resource in `namespaces` (all when empty),
-/// and returns the cluster's identity. Says on the log what is missing, with pauses that grow to 30 s.
+/// and the lease if there is one, and returns the cluster's identity. Says on the log what is missing, with pauses that grow to 30 s.
 ///
 /// # Errors
 /// None in practice: it waits as long as it takes, and the caller bounds it.
@@ -80,14 +80,15 @@ pub async fn wait_for_cluster(
     client: &Client,
     server: &str,
     namespaces: &[String],
+    lease: Option<&LeaseName>,
 ) -> Result<ClusterId, ClusterNotReady> {
     let patiently =
         ExponentialBuilder::default().with_max_delay(Duration::from_secs(30)).without_max_times();
-    let cluster = (|| look(client, server, namespaces))
+    let cluster = (|| look(client, server, namespaces, lease))
         .retry(patiently)
         .notify(|missing, pause| warn!("{missing}. Trying again in {pause:.0?}"))
         .await?;
-    for right in denied(client, &rbac::wanted(), namespaces).await {
+    for right in denied_in(client, &rbac::wanted(), namespaces).await {
         warn!(
             "the controller may not {right}. It works without, and what it does is told by status and log only; to have events, apply deploy/rbac"
         );
@@ -99,6 +100,7 @@ async fn look(
     client: &Client,
     server: &str,
     watched: &[String],
+    lease: Option<&LeaseName>,
 ) -> Result<ClusterId, ClusterNotReady> {
     let missing = |error: kube::Error| missing(server, error);
     let one = ListParams::default().limit(1);
@@ -112,7 +114,11 @@ async fn look(
     }
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let system = namespaces.get_metadata("kube-system").await.map_err(missing)?;
-    let denied = denied(client, &rbac::needed(), watched).await;
+    let mut denied = denied_in(client, &rbac::needed(), watched).await;
+    if let Some(LeaseName { namespace, name }) = lease {
+        let namespace = std::slice::from_ref(namespace);
+        denied.extend(denied_in(client, &rbac::for_lease(name), namespace).await);
+    }
     if !denied.is_empty() {
         let cause = format!("it may not {}", denied.join(", nor "));
         return Err(ClusterNotReady::Permission { server: server.to_owned(), cause });
@@ -121,16 +127,15 @@ async fn look(
 }
 
 /// Which of `rules` the API server does not allow us in `namespaces` (all when empty), in words.
-async fn denied(client: &Client, rules: &[PolicyRule], namespaces: &[String]) -> Vec<String> {
+async fn denied_in(client: &Client, rules: &[PolicyRule], namespaces: &[String]) -> Vec<String> {
     let everywhere = [String::new()];
     let namespaces = if namespaces.is_empty() { everywhere.as_slice() } else { namespaces };
     let mut denied = Vec::new();
     for right in rules.iter().flat_map(rights) {
         for namespace in namespaces {
-            let asked = match right.name {
-                Some(_) => right.clone(),
-                None => ResourceAttributes { namespace: Some(namespace.clone()), ..right.clone() },
-            };
+            // Namespaces themselves are in none.
+            let namespace = (right.resource.as_deref() != Some("namespaces")).then_some(namespace);
+            let asked = ResourceAttributes { namespace: namespace.cloned(), ..right.clone() };
             if is_denied(client, &asked).await {
                 denied.push(in_words(&asked));
             }
@@ -185,12 +190,13 @@ fn in_words(right: &ResourceAttributes) -> String {
     };
     let group = right.group.as_ref().filter(|group| !group.is_empty());
     let group = group.map(|group| format!(".{group}")).unwrap_or_default();
-    let place = match (&right.name, right.namespace.as_deref()) {
-        (Some(name), _) => format!(" {name}"),
-        (None, None | Some("")) => " in all namespaces".into(),
-        (None, Some(namespace)) => format!(" in namespace {namespace}"),
+    let name = right.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+    let place = match right.namespace.as_deref() {
+        None => String::new(),
+        Some("") => " in all namespaces".into(),
+        Some(namespace) => format!(" in namespace {namespace}"),
     };
-    format!("{} {resource}{group}{place}", text(&right.verb))
+    format!("{} {resource}{group}{name}{place}", text(&right.verb))
 }
 
 fn missing(server: &str, error: kube::Error) -> ClusterNotReady {

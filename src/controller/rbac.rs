@@ -1,7 +1,8 @@
 //! What the controller may do in a cluster, beside the code that does it: `deploy/rbac/` is generated from
 //! here, and the tests run the controller with exactly this.
 
-use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::Resource as _;
 use kube::core::ObjectMeta;
 
@@ -17,6 +18,28 @@ pub fn cluster_role() -> ClusterRole {
         rules: Some([needed(), wanted()].concat()),
         aggregation_rule: None,
     }
+}
+
+/// The Role for leader election, bound in the namespace of the Lease. It is for the Lease's default name.
+#[must_use]
+pub fn lease_role() -> Role {
+    Role {
+        metadata: ObjectMeta { name: Some(CONTROLLER_NAME.into()), ..ObjectMeta::default() },
+        rules: Some(for_lease(CONTROLLER_NAME)),
+    }
+}
+
+/// Without these it cannot stand for election.
+pub(super) fn for_lease(name: &str) -> Vec<PolicyRule> {
+    let (group, plural) = (Lease::group(&()), Lease::plural(&()));
+    vec![
+        // What is created has no name yet that a rule could be for.
+        rule(&group, &plural, &["create"]),
+        PolicyRule {
+            resource_names: Some(vec![name.into()]),
+            ..rule(&group, &plural, &["get", "update"])
+        },
+    ]
 }
 
 /// Without these it cannot work.

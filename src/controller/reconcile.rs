@@ -66,10 +66,11 @@ pub(super) async fn reconcile(
     resource: Arc<Guarded>,
     context: Arc<Context>,
 ) -> Result<Action, Error> {
-    // An error means that the process is being stopped.
-    let _ = context.listed.subscribe().wait_for(|listed| *listed).await;
-    let _running = context.metrics.reconcile_started();
     let _leaving = Leaving { resource: ObjectRef::from_obj(&*resource), context: &context };
+    if !context.watched.works() {
+        return Ok(Action::await_change());
+    }
+    let _running = context.metrics.reconcile_started();
     match &resource.0 {
         Ok(resource) if !is_asked_for(resource, &context) => Ok(Action::await_change()),
         Ok(resource) if settled::is_paused(resource) => pause(resource, &context).await,

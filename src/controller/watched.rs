@@ -1,6 +1,7 @@
 //! The resources as they are watched: all of them in memory, and a way to have one looked at.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -28,6 +29,7 @@ struct Scope {
 /// All watched resources, over all watches.
 pub(super) struct Watched {
     scopes: Vec<Scope>,
+    works: AtomicBool,
     /// Uids of resources whose next reconcile must look at the role although the status seems settled.
     suspects: Mutex<HashSet<String>>,
     /// Those that wait for a worker.
@@ -53,7 +55,23 @@ impl Watched {
                 (Scope { namespace: namespace.clone(), resources, reconcile }, feed)
             })
             .unzip();
-        (Self { scopes, suspects: Mutex::default(), queue: Queue::default() }, feeds)
+        let (suspects, queue) = Default::default();
+        (Self { scopes, works: AtomicBool::new(false), suspects, queue }, feeds)
+    }
+
+    /// Whether reconciles are to do anything yet. Before all resources are known nobody can say whose role is
+    /// whose, and who does not lead leaves them to the leader.
+    pub(super) fn works(&self) -> bool {
+        self.works.load(Ordering::Relaxed)
+    }
+
+    /// From now on reconciles work. All resources are reconciled as they are now: what was heard of them
+    /// before was left alone.
+    pub(super) fn begin(&self) {
+        self.works.store(true, Ordering::Relaxed);
+        for resource in self.all() {
+            self.reconcile(&resource);
+        }
     }
 
     /// Every resource.

@@ -1,9 +1,11 @@
-//! Lets somebody count the requests that really went out, retries included.
+//! Lets somebody count the requests that really went out, retries included, and forbid those that have not.
 
 use std::fmt;
 use std::sync::Arc;
 
-use aws_sdk_iam::config::interceptors::FinalizerInterceptorContextRef;
+use aws_sdk_iam::config::interceptors::{
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+};
 use aws_sdk_iam::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_iam::error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
@@ -22,13 +24,17 @@ pub struct Attempt {
 /// Hears of each request.
 pub type OnAttempt = Arc<dyn Fn(Attempt) + Send + Sync>;
 
+/// Says at each request, just before it is sent, whether it may be.
+pub type MayCall = Arc<dyn Fn() -> bool + Send + Sync>;
+
 pub(super) struct Reporter {
     on_attempt: OnAttempt,
+    may_call: MayCall,
 }
 
 impl Reporter {
-    pub(super) fn new(on_attempt: OnAttempt) -> Self {
-        Self { on_attempt }
+    pub(super) fn new(on_attempt: OnAttempt, may_call: MayCall) -> Self {
+        Self { on_attempt, may_call }
     }
 }
 
@@ -41,6 +47,15 @@ impl fmt::Debug for Reporter {
 impl Intercept for Reporter {
     fn name(&self) -> &'static str {
         "streamrole attempts"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if (self.may_call)() { Ok(()) } else { Err("this process does not lead any more".into()) }
     }
 
     fn read_after_attempt(

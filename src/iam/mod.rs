@@ -26,7 +26,7 @@ use crate::policy::{PERMISSIONS_POLICY_NAME, percent_decode};
 use crate::role::{NewRole, ObservedRole, RoleName, Write};
 
 pub use action::Action;
-pub use attempts::{Attempt, OnAttempt};
+pub use attempts::{Attempt, MayCall, OnAttempt};
 pub use credentials::{NoCredentials, wait_for_credentials};
 pub use error::{ErrorKind, IamError, Retry};
 pub use permissions::{PermissionsPolicy, PolicyDocument, Scope};
@@ -55,9 +55,9 @@ pub struct RoleIdentity {
 
 impl Iam {
     /// A client with the credentials, region and endpoint of `config`. `on_attempt` hears of each request
-    /// that went out.
+    /// that went out, and none goes out that `may_call` does not allow.
     #[must_use]
-    pub fn new(config: &SdkConfig, on_attempt: OnAttempt) -> Self {
+    pub fn new(config: &SdkConfig, on_attempt: OnAttempt, may_call: MayCall) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -67,7 +67,7 @@ impl Iam {
             .retry_config(RetryConfig::adaptive())
             .retry_classifier(overload::OncePerOverload::default())
             .timeout_config(timeouts)
-            .interceptor(attempts::Reporter::new(on_attempt))
+            .interceptor(attempts::Reporter::new(on_attempt, may_call))
             .build();
         Self { client: Client::from_conf(config) }
     }
