@@ -38,13 +38,7 @@ async fn under_a_rate_limit_all_workers_together_settle_near_it() {
 
     let iam = MemoryIam::start(LATENCY).await.unwrap();
     iam.limit_rate(RateLimit::new(RATE, BURST));
-    let options = ControllerOptions {
-        binary: env!("CARGO_BIN_EXE_streamrole").into(),
-        iam_url: iam.url().into(),
-        namespaces: Vec::new(),
-        resync: "10m".into(),
-        concurrency: 10,
-    };
+    let options = ControllerOptions::new(env!("CARGO_BIN_EXE_streamrole"), iam.url());
     let _controller = Controller::start(&stack, &options).unwrap();
     let accepted = |number: usize| {
         let iam = &iam;

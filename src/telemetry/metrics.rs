@@ -183,7 +183,11 @@ impl Metrics {
             "1 while IAM denies the lists of the account that make a resync cheap",
             self.snapshot_denied.clone(),
         );
-        registry.register("leader", "1 on the process that works", self.leader.clone());
+        registry.register(
+            "leader",
+            "Whether this process works on roles, 1 or 0: of several replicas one does",
+            self.leader.clone(),
+        );
     }
 
     /// Has `count` asked for what it counts each time that the metrics are. The first one stays.

@@ -68,11 +68,8 @@ impl Field {
 
     fn start_controller(&mut self) {
         let options = ControllerOptions {
-            binary: env!("CARGO_BIN_EXE_streamrole").into(),
-            iam_url: self.chaos.url().into(),
-            namespaces: Vec::new(),
             resync: RESYNC.into(),
-            concurrency: 10,
+            ..ControllerOptions::new(env!("CARGO_BIN_EXE_streamrole"), self.chaos.url())
         };
         let kubeconfig = self.stack.controller_kubeconfig_by_way_of(self.tunnel.address()).unwrap();
         // Of what an earlier process wrote just now the next one knows nothing.

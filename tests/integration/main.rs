@@ -24,6 +24,7 @@ mod drift;
 mod editors;
 mod error_codes;
 mod foreign_roles;
+mod leader;
 mod lifecycle;
 mod order;
 mod peers;

@@ -7,15 +7,16 @@ use futures::future::join_all;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::events::v1::Event;
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role};
 use kube::Api;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use support::{Controller, ControllerOptions, Tunnel, eventually, http_get};
 
-use crate::world::{World, binary, stack};
+use crate::world::{World, stack};
 
 const ACCOUNT: &str = "controller";
 
@@ -28,6 +29,9 @@ enum Need {
     TellStatus,
     TellEvent,
     CountEvent,
+    FindLease,
+    MakeLease,
+    KeepLease,
 }
 
 struct Right {
@@ -49,9 +53,8 @@ const fn right(
 const GROUP: &str = "streamrole.dev";
 const PLURAL: &str = "pinpointeventstreamroles";
 
-/// Every verb of the shipped `ClusterRole`. Those of another shipped role are added here with what goes wrong
-/// without them.
-const RIGHTS: [Right; 7] = [
+/// Every verb of the shipped roles.
+const RIGHTS: [Right; 10] = [
     right(GROUP, PLURAL, "list", Need::Start),
     right(GROUP, PLURAL, "watch", Need::SeeChanges),
     right(GROUP, PLURAL, "patch", Need::ProtectRole),
@@ -59,10 +62,17 @@ const RIGHTS: [Right; 7] = [
     right("", "namespaces", "get", Need::Start),
     right("events.k8s.io", "events", "create", Need::TellEvent),
     right("events.k8s.io", "events", "patch", Need::CountEvent),
+    right("coordination.k8s.io", "leases", "get", Need::FindLease),
+    right("coordination.k8s.io", "leases", "create", Need::MakeLease),
+    right("coordination.k8s.io", "leases", "update", Need::KeepLease),
 ];
 
-fn shipped() -> ClusterRole {
-    serde_saphyr::from_str(include_str!("../../deploy/rbac/clusterrole.yaml")).unwrap()
+/// The rules of all shipped roles.
+fn shipped() -> Vec<PolicyRule> {
+    let role = include_str!("../../deploy/rbac/clusterrole.yaml");
+    let everywhere: ClusterRole = serde_saphyr::from_str(role).unwrap();
+    let lease: Role = serde_saphyr::from_str(include_str!("../../deploy/rbac/role.yaml")).unwrap();
+    [everywhere.rules.unwrap(), lease.rules.unwrap()].concat()
 }
 
 /// A world whose controller has an account of its own.
@@ -96,7 +106,7 @@ impl Case {
     /// by them.
     async fn grant(&self, with: bool) {
         let Right { group, resource, verb, .. } = *self.missing;
-        let mut rules = shipped().rules.unwrap();
+        let mut rules = shipped();
         for rule in &mut rules {
             if !with && rule.resources.as_ref().unwrap().iter().any(|r| r == resource) {
                 rule.verbs.retain(|v| v != verb);
@@ -124,7 +134,11 @@ impl Case {
             subresource: Some(subresource.into()),
             verb: Some(verb.into()),
             namespace: (!is_namespace).then(|| name.clone()),
-            name: is_namespace.then(|| "kube-system".into()),
+            name: match (resource, verb) {
+                ("namespaces", _) => Some("kube-system".into()),
+                ("leases", "get" | "update") => Some("streamrole".into()),
+                (_, _) => None,
+            },
             ..ResourceAttributes::default()
         };
         let review = SubjectAccessReview {
@@ -145,11 +159,8 @@ impl Case {
 
     async fn start(&mut self) {
         let options = ControllerOptions {
-            binary: binary(),
-            iam_url: self.world.proxy.url().into(),
-            namespaces: vec![self.world.namespace.clone()],
-            resync: "1s".into(),
-            concurrency: 10,
+            lease_namespace: Some(self.world.namespace.clone()),
+            ..self.world.options()
         };
         let started =
             Controller::start_with_kubeconfig(stack().await, &options, &self.kubeconfig).unwrap();
@@ -189,7 +200,7 @@ impl Case {
 
 #[test]
 fn what_goes_wrong_is_known_of_every_verb_that_is_asked_for() {
-    let rules = shipped().rules.unwrap();
+    let rules = shipped();
     let asked: BTreeSet<_> = rules
         .iter()
         .flat_map(|rule| {
@@ -237,6 +248,23 @@ async fn without(missing: &'static Right) {
         return;
     }
 
+    if matches!(missing.need, Need::FindLease | Need::MakeLease | Need::KeepLease) {
+        case.grant(true).await;
+        case.start().await;
+        case.says(&["leads"]).await;
+        case.grant(false).await;
+        if missing.need != Need::KeepLease {
+            let leases: Api<Lease> =
+                Api::namespaced(case.world.client.clone(), &case.world.namespace);
+            leases.delete("streamrole", &DeleteParams::default()).await.unwrap();
+        }
+        case.says(&words).await;
+        let ended = case.world.controller.take().unwrap();
+        let status = tokio::task::spawn_blocking(move || ended.wait().unwrap()).await.unwrap();
+        assert_ne!(status, 0, "it does not lead any more");
+        return;
+    }
+
     let target = stack().await.kube_address();
     let tunnel = Tunnel::open(&target).await.unwrap();
     let config = std::fs::read_to_string(&case.kubeconfig).unwrap();
@@ -247,7 +275,7 @@ async fn without(missing: &'static Right) {
     let world = &case.world;
     let spec = world.kinesis_spec("events");
     match missing.need {
-        Need::Start => {}
+        Need::Start | Need::FindLease | Need::MakeLease | Need::KeepLease => {}
         Need::SeeChanges => {
             case.grant(false).await;
             tunnel.cut();

@@ -19,13 +19,7 @@ async fn says(controller: &Controller, words: &[&str]) {
 }
 
 fn options(iam_url: &str) -> ControllerOptions {
-    ControllerOptions {
-        binary: binary(),
-        iam_url: iam_url.into(),
-        namespaces: Vec::new(),
-        resync: "10m".into(),
-        concurrency: 10,
-    }
+    ControllerOptions::new(binary(), iam_url)
 }
 
 #[tokio::test]
@@ -162,7 +156,7 @@ async fn health_and_metrics_tell_how_it_is_doing() {
         "streamrole_drift_found_total 1",
         "streamrole_drift_repaired_total 1",
         "streamrole_queue_depth 0",
-        "streamrole_leader 1",
+        "\nstreamrole_leader 1\n",
         r#"streamrole_build_info{version=""#,
         "# EOF",
     ] {

@@ -124,14 +124,17 @@ impl World {
     }
 
     pub(crate) async fn start_controller(&mut self) {
-        let options = ControllerOptions {
-            binary: binary(),
-            iam_url: self.proxy.url().into(),
+        let options = self.options();
+        self.controller = Some(Controller::start(stack().await, &options).unwrap());
+    }
+
+    /// How the controller is started.
+    pub(crate) fn options(&self) -> ControllerOptions {
+        ControllerOptions {
             namespaces: vec![self.namespace.clone()],
             resync: self.resync.into(),
-            concurrency: 10,
-        };
-        self.controller = Some(Controller::start(stack().await, &options).unwrap());
+            ..ControllerOptions::new(binary(), self.proxy.url())
+        }
     }
 
     /// A role name that no other test uses.

@@ -253,11 +253,9 @@ impl<'a> Bench<'a> {
 
     fn start_controller(&self, resync: &str) -> Result<Controller, Error> {
         let options = ControllerOptions {
-            binary: binary(self.args.binary.as_deref())?,
-            iam_url: self.iam.url().into(),
-            namespaces: Vec::new(),
             resync: resync.into(),
             concurrency: self.args.workers,
+            ..ControllerOptions::new(binary(self.args.binary.as_deref())?, self.iam.url())
         };
         Controller::start(&self.stack, &options)
     }

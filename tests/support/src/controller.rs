@@ -23,6 +23,23 @@ pub struct ControllerOptions {
     pub resync: String,
     /// How many reconciles run at once.
     pub concurrency: u16,
+    /// Namespace of the Lease; no leader election when absent.
+    pub lease_namespace: Option<String>,
+}
+
+impl ControllerOptions {
+    /// As a controller runs that is told nothing more.
+    #[must_use]
+    pub fn new(binary: impl Into<PathBuf>, iam_url: &str) -> Self {
+        Self {
+            binary: binary.into(),
+            iam_url: iam_url.into(),
+            namespaces: Vec::new(),
+            resync: "10m".into(),
+            concurrency: 10,
+            lease_namespace: None,
+        }
+    }
 }
 
 /// A running controller.
@@ -69,6 +86,9 @@ impl Controller {
             Process::start(&name, &dir, &log, EndBy::Terminate, &options.binary, |streamrole| {
                 streamrole.args(["run", "--listen", "127.0.0.1:0", "--resync", &options.resync]);
                 streamrole.args(["--concurrency", &options.concurrency.to_string()]);
+                if let Some(namespace) = &options.lease_namespace {
+                    streamrole.args(["--leader-election", "--lease-namespace", namespace]);
+                }
                 for namespace in &options.namespaces {
                     streamrole.args(["--watch-namespace", namespace]);
                 }

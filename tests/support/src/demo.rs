@@ -43,11 +43,8 @@ async fn demo() -> Result<(), Error> {
         "The controller, as a service account that may do what deploy/rbac says and nothing else",
     );
     let options = ControllerOptions {
-        binary: streamrole()?,
-        iam_url: stack.iam_url().into(),
-        namespaces: Vec::new(),
         resync: "3s".into(),
-        concurrency: 10,
+        ..ControllerOptions::new(streamrole()?, stack.iam_url())
     };
     say("$ streamrole run --resync 3s &");
     let controller = Controller::start(&stack, &options)?;

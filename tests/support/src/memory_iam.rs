@@ -54,6 +54,7 @@ struct State {
 #[derive(Debug)]
 pub struct MemoryIam {
     url: String,
+    account: Account,
     state: Arc<Mutex<State>>,
     accepting: tokio::task::JoinHandle<()>,
 }
@@ -73,9 +74,10 @@ impl MemoryIam {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let state = Arc::<Mutex<State>>::default();
-        let (answering, account) = (Arc::clone(&state), Account::default());
+        let account = Account::default();
+        let (answering, answered_from) = (Arc::clone(&state), account.clone());
         let accepting = tokio::spawn(serve(listener, move |request| {
-            let (state, account) = (Arc::clone(&answering), account.clone());
+            let (state, account) = (Arc::clone(&answering), answered_from.clone());
             async move {
                 let call = read_call(request.body());
                 let admitted = lock(&state).admit(&call);
@@ -83,13 +85,19 @@ impl MemoryIam {
                 Some(if admitted { account.answer(&call, None) } else { throttled() })
             }
         }));
-        Ok(Self { url, state, accepting })
+        Ok(Self { url, account, state, accepting })
     }
 
     /// URL to give to a client of IAM.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Its roles.
+    #[must_use]
+    pub const fn account(&self) -> &Account {
+        &self.account
     }
 
     /// From now on calls beyond `limit` are answered with `Throttling`.

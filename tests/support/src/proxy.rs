@@ -3,6 +3,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use futures::future::BoxFuture;
 use http_body_util::{BodyExt as _, Full};
@@ -60,6 +61,7 @@ struct Shared {
     upstream: String,
     guard: Option<Guard>,
     calls: watch::Sender<Vec<Call>>,
+    times: Mutex<Option<(Instant, Instant)>>,
     rules: Mutex<Vec<Rule>>,
     after_write: OnceLock<Look>,
 }
@@ -99,6 +101,7 @@ impl Proxy {
             upstream: upstream.to_owned(),
             guard,
             calls: watch::Sender::default(),
+            times: Mutex::default(),
             rules: Mutex::default(),
             after_write: OnceLock::new(),
         });
@@ -121,6 +124,12 @@ impl Proxy {
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.shared.calls.borrow().clone()
+    }
+
+    /// When the first call came and when the last one did.
+    #[must_use]
+    pub fn first_and_last_call(&self) -> Option<(Instant, Instant)> {
+        *self.shared.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The actions of all calls so far.
@@ -165,6 +174,15 @@ impl Proxy {
     }
 }
 
+impl Shared {
+    fn note(&self, call: Call) {
+        let now = Instant::now();
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        *times = Some(times.map_or((now, now), |(first, _)| (first, now)));
+        self.calls.send_modify(|calls| calls.push(call));
+    }
+}
+
 async fn handle(
     request: Request<Bytes>,
     shared: Arc<Shared>,
@@ -182,7 +200,7 @@ async fn handle(
         Some(guard) => guard.objection(&call).await,
         None => None,
     };
-    shared.calls.send_modify(|calls| calls.push(call));
+    shared.note(call);
     if let Some(objection) = objection {
         return error_answer(403, "AccessDenied", &objection);
     }

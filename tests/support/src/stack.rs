@@ -9,7 +9,9 @@ use aws_sdk_iam::config::{BehaviorVersion, Credentials as AwsCredentials, Region
 use futures::TryFutureExt as _;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, RoleRef, Subject};
+use k8s_openapi::api::rbac::v1::{
+    ClusterRole, ClusterRoleBinding, Role, RoleBinding, RoleRef, Subject,
+};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -215,17 +217,33 @@ impl Stack {
                 kind: "ClusterRole".into(),
                 name: role_name,
             },
-            subjects: Some(vec![Subject {
-                kind: "ServiceAccount".into(),
-                name: account.into(),
-                namespace: Some(namespace.into()),
-                ..Subject::default()
-            }]),
+            subjects: Some(vec![controller_subject()]),
         };
         apply(Api::all(client.clone()), &binding).await?;
         let crds: Api<CustomResourceDefinition> = Api::all(client);
         await_condition(crds, &crd_name, conditions::is_crd_established()).await?;
         self.service_account_kubeconfig(namespace, account).await.map(drop)
+    }
+
+    /// Gives the controller the rights of `role` in this namespace.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn allow_controller_in(&self, namespace: &str, role: &str) -> Result<(), Error> {
+        let client = self.admin().await?;
+        let mut role: Role = serde_saphyr::from_str(role)?;
+        role.metadata.namespace = Some(namespace.into());
+        let binding = RoleBinding {
+            metadata: role.metadata.clone(),
+            role_ref: RoleRef {
+                api_group: "rbac.authorization.k8s.io".into(),
+                kind: "Role".into(),
+                name: role.metadata.name.clone().unwrap_or_default(),
+            },
+            subjects: Some(vec![controller_subject()]),
+        };
+        apply(Api::namespaced(client.clone(), namespace), &role).await?;
+        apply(Api::namespaced(client, namespace), &binding).await
     }
 
     /// Writes a kubeconfig with the rights of this service account and gives its path.
@@ -270,6 +288,16 @@ impl Stack {
 
     fn kubeconfig_path(&self, user: &str) -> PathBuf {
         self.scratch(&format!("{user}.kubeconfig"))
+    }
+}
+
+fn controller_subject() -> Subject {
+    let (namespace, account) = CONTROLLER;
+    Subject {
+        kind: "ServiceAccount".into(),
+        name: account.into(),
+        namespace: Some(namespace.into()),
+        ..Subject::default()
     }
 }
 
