@@ -114,18 +114,17 @@ async fn start(args: Args) -> Result<(), Error> {
         resync: args.resync,
         concurrency: args.concurrency,
     };
-    match election {
+    let telling = match election {
         None => {
             let elected = std::future::ready(());
-            controller::run(options, servers, metrics, health, elected, stop).await;
+            controller::run(options, servers, metrics, health, elected, stop).await
         }
         Some((election, claim)) => {
             let elected = async move { claim.won().await };
-            election
-                .lead(controller::run(options, servers, metrics, health, elected, stop))
-                .await?;
+            election.lead(controller::run(options, servers, metrics, health, elected, stop)).await?
         }
-    }
+    };
+    telling.end().await;
     Ok(())
 }
 

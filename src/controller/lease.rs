@@ -146,7 +146,7 @@ impl Election {
     ///
     /// # Errors
     /// [`Lost`] when the claim ends before the work does; `work` is then dropped wherever it is.
-    pub async fn lead(mut self, work: impl Future<Output = ()>) -> Result<(), Lost> {
+    pub async fn lead<T>(mut self, work: impl Future<Output = T>) -> Result<T, Lost> {
         let claim = self.claim.clone();
         let expired = Lost {
             lease: self.name.clone(),
@@ -160,16 +160,16 @@ impl Election {
             }
             work.as_mut().poll(context)
         });
-        tokio::select! {
+        let done = tokio::select! {
             biased;
             () = claim.ran_out() => return Err(expired),
             lost = self.stand() => return Err(lost),
-            () = guarded => {}
-        }
+            done = guarded => done,
+        };
         if claim.is_won() {
             self.release().await;
         }
-        Ok(())
+        Ok(done)
     }
 
     /// Takes the lease when it is free and keeps it; ends when another has it nevertheless.

@@ -48,9 +48,10 @@ pub use rbac::{cluster_role, lease_role};
 /// Field manager and event reporter.
 pub const CONTROLLER_NAME: &str = "streamrole";
 
-/// How long running reconciles may take to end once the process is asked to stop. Below the 30 s that
-/// Kubernetes gives a pod by default.
+/// How long running reconciles may take to end once the process is asked to stop, and then the last events to
+/// be told. Together below the 30 s that Kubernetes gives a pod by default.
 const DRAIN: Duration = Duration::from_secs(20);
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Resources on one page of the first list. A page is held whole, with all that is dropped before the store.
 const LIST_PAGE: u32 = 100;
@@ -95,8 +96,21 @@ pub struct Servers {
     pub iam: Iam,
 }
 
+/// What is left to tell when the work is done.
+pub struct Telling(tokio::task::JoinHandle<()>);
+
+impl Telling {
+    /// Waits until all is told, for at most 5 s.
+    pub async fn end(self) {
+        if tokio::time::timeout(LAST_WORDS, self.0).await.is_err() {
+            warn!("stopped with events untold");
+        }
+    }
+}
+
 /// Runs until `stop` turns true, then lets running reconciles end, for at most 20 s. Until `elected` is done
-/// it watches, so that it can go to work at once, and does nothing else.
+/// it watches, so that it can go to work at once, and does nothing else. Another may work as soon as it
+/// returns; events may be left to tell.
 pub async fn run(
     options: Options,
     servers: Servers,
@@ -104,7 +118,7 @@ pub async fn run(
     health: Health,
     elected: impl Future<Output = ()> + Send + 'static,
     stop: watch::Receiver<bool>,
-) {
+) -> Telling {
     let Servers { client, cluster, iam } = servers;
     let (events, sending) = events::events(client.clone());
     let telling = tokio::spawn(sending);
@@ -172,9 +186,6 @@ pub async fn run(
             resyncing.abort();
         };
         futures::join!(controllers.collect::<()>(), no_more_resyncs);
-        drop(context);
-        // What is left to tell is told; a failure of that task has nobody left to hear of it.
-        let _ = telling.await;
     };
     let overdue = async {
         stopped(stop.clone()).await;
@@ -184,6 +195,7 @@ pub async fn run(
         () = drained => info!("stopped"),
         () = overdue => warn!("stopped with work unfinished after {DRAIN:?}; the next start takes it up"),
     }
+    Telling(telling)
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {

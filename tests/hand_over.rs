@@ -1,0 +1,256 @@
+//! How soon another replica works when the leader is gone, and that IAM never sees two of them: under load, with
+//! many resources. A target of its own, so that nothing else competes for the machine while it counts.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and its figures are worth seeing"
+)]
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+use streamrole::api::PinpointEventStreamRole;
+use support::{
+    By, Controller, ControllerOptions, MemoryIam, Proxy, Stack, eventually_within, http_get,
+};
+use tokio::sync::OnceCell;
+
+const LATENCY: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_mins(2);
+/// From SIGKILL to the other's first call: the lease's 10 s and what it takes to see that.
+const AFTER_KILL: Duration = Duration::from_secs(15);
+/// From SIGTERM to the other's first call, when the leader has work under way.
+const AFTER_TERM: Duration = Duration::from_secs(2);
+
+static STACK: OnceCell<Stack> = OnceCell::const_new();
+
+async fn stack() -> &'static Stack {
+    let start = || async {
+        let stack = Stack::start().await.unwrap();
+        let crd = include_str!("../crds/streamrole.dev_pinpointeventstreamroles.yaml");
+        stack.install(crd, include_str!("../deploy/rbac/clusterrole.yaml")).await.unwrap();
+        stack
+    };
+    STACK.get_or_init(start).await
+}
+
+/// A controller with a proxy of its own in front of the same IAM.
+struct Replica {
+    controller: Controller,
+    proxy: Proxy,
+}
+
+/// A namespace with resources, an IAM and the replicas so far.
+struct Cluster {
+    namespace: &'static str,
+    resources: Api<PinpointEventStreamRole>,
+    iam: MemoryIam,
+    retired: Vec<Proxy>,
+}
+
+impl Cluster {
+    async fn new(namespace: &'static str) -> Self {
+        let client = stack().await.admin().await.unwrap();
+        let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
+        let new = serde_json::from_value(json!({"metadata": {"name": namespace}})).unwrap();
+        namespaces.create(&PostParams::default(), &new).await.unwrap();
+        let role = include_str!("../deploy/rbac/role.yaml");
+        stack().await.allow_controller_in(namespace, role).await.unwrap();
+        Self {
+            namespace,
+            resources: Api::namespaced(client, namespace),
+            iam: MemoryIam::start(LATENCY).await.unwrap(),
+            retired: Vec::new(),
+        }
+    }
+
+    async fn create(&self, resources: usize) {
+        let create = |index: usize| async move {
+            let stream = format!("arn:aws:kinesis:us-east-1:111122223333:stream/events-{index}");
+            let resource = json!({
+                "apiVersion": "streamrole.dev/v1alpha1",
+                "kind": "PinpointEventStreamRole",
+                "metadata": {"name": format!("events-{index}")},
+                "spec": {"destination": {"kinesisStreamArn": stream}},
+            });
+            let resource = serde_json::from_value(resource).unwrap();
+            self.resources.create(&PostParams::default(), &resource).await.map(drop)
+        };
+        let all = stream::iter((0..resources).map(create)).buffer_unordered(16);
+        all.try_collect::<()>().await.unwrap();
+    }
+
+    /// Waits until all resources are ready for their present generation.
+    async fn ready(&self) {
+        eventually_within(PATIENCE, "all resources to be ready", || async {
+            let all = self.resources.list(&ListParams::default()).await.unwrap();
+            let unready: Vec<_> =
+                all.iter().filter(|r| !is_ready(r)).map(ResourceExt::name_any).collect();
+            if unready.is_empty() { Ok(()) } else { Err(format!("{unready:?}")) }
+        })
+        .await;
+    }
+
+    async fn replica(&self) -> Replica {
+        let proxy = Proxy::start(self.iam.url(), None).await.unwrap();
+        let options = ControllerOptions {
+            namespaces: vec![self.namespace.into()],
+            lease_namespace: Some(self.namespace.into()),
+            ..ControllerOptions::new(env!("CARGO_BIN_EXE_streamrole"), proxy.url())
+        };
+        let controller = Controller::start(stack().await, &options).unwrap();
+        let replica = Replica { controller, proxy };
+        let url = replica.controller.listen_url().await;
+        eventually_within(PATIENCE, "the replica to be ready", || async {
+            let (status, said) = http_get(&format!("{url}/readyz")).await.unwrap();
+            if status == 200 { Ok(()) } else { Err(said) }
+        })
+        .await;
+        replica
+    }
+
+    /// Ends the leader by this signal, and gives how long it took until `next` called IAM.
+    async fn hand_over(&mut self, leader: Replica, next: &Replica, signal: &str) -> Duration {
+        let ended = Instant::now();
+        leader.controller.process().signal(signal);
+        let first = eventually_within(PATIENCE, "the other replica to call IAM", || async {
+            let calls = next.proxy.first_and_last_call();
+            calls.map(|(first, _)| first).ok_or_else(|| next.controller.log())
+        })
+        .await;
+        self.retired.push(leader.proxy);
+        let done = tokio::task::spawn_blocking(move || leader.controller.wait());
+        done.await.unwrap().unwrap();
+        first.duration_since(ended)
+    }
+
+    /// At no time did two replicas call IAM.
+    fn assert_one_at_a_time(&self, last: &Replica) {
+        let proxies = self.retired.iter().chain([&last.proxy]);
+        let times: Vec<_> = proxies.map(|proxy| proxy.first_and_last_call().unwrap()).collect();
+        for pair in times.windows(2) {
+            if let [(_, last_of_one), (first_of_next, _)] = pair {
+                assert!(last_of_one < first_of_next, "two replicas called IAM at once");
+            }
+        }
+    }
+}
+
+fn is_ready(resource: &PinpointEventStreamRole) -> bool {
+    let status = resource.status.as_ref();
+    status.is_some_and(|status| {
+        status.observed_generation == resource.metadata.generation
+            && status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True")
+    })
+}
+
+fn seconds(durations: &[Duration]) -> String {
+    let seconds: Vec<_> = durations.iter().map(|d| format!("{:.1}", d.as_secs_f64())).collect();
+    seconds.join(", ")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_leaders_killed_and_stopped_under_load_no_two_ever_write() {
+    const RESOURCES: usize = 100;
+    let mut cluster = Cluster::new("killed").await;
+    let mut journal = cluster.iam.account().journal();
+    cluster.create(RESOURCES).await;
+    let mut leader = cluster.replica().await;
+    eventually_within(PATIENCE, "a leader", || async {
+        leader.proxy.first_and_last_call().ok_or_else(|| leader.controller.log())
+    })
+    .await;
+
+    let resources = cluster.resources.clone();
+    let load = tokio::spawn(async move {
+        for edit in 0_usize.. {
+            let name = format!("events-{}", edit % RESOURCES);
+            let patch = Patch::Merge(json!({"spec": {"description": format!("edit {edit}")}}));
+            resources.patch(&name, &PatchParams::default(), &patch).await.unwrap();
+            // A pace, not a wait: about as many edits as one worker can follow.
+            tokio::time::sleep(2 * LATENCY).await;
+        }
+    });
+    let (mut killed, mut stopped) = (Vec::new(), Vec::new());
+    for round in 0..12 {
+        let next = cluster.replica().await;
+        assert!(next.proxy.first_and_last_call().is_none(), "it stands by");
+        // The last two go in order.
+        let (signal, times) =
+            if round < 10 { ("KILL", &mut killed) } else { ("TERM", &mut stopped) };
+        times.push(cluster.hand_over(leader, &next, signal).await);
+        leader = next;
+    }
+    println!("from SIGKILL to the next leader's first call, s: {}", seconds(&killed));
+    println!("from SIGTERM to the next leader's first call, s: {}", seconds(&stopped));
+    load.abort();
+    cluster.ready().await;
+
+    cluster.assert_one_at_a_time(&leader);
+    let mut created = BTreeMap::<_, usize>::new();
+    let mut writes = 0;
+    while let Ok(write) = journal.try_recv() {
+        assert_eq!(write.by, By::Caller);
+        assert_ne!(write.before, write.after, "{} on {} changed nothing", write.action, write.key);
+        *created.entry(write.key).or_default() += usize::from(write.action == "CreateRole");
+        writes += 1;
+    }
+    println!("{writes} writes to IAM");
+    assert_eq!(created.len(), RESOURCES);
+    assert!(created.values().all(|times| *times == 1), "{created:?}");
+    assert!(killed.iter().all(|time| *time <= AFTER_KILL), "{}", seconds(&killed));
+    assert!(stopped.iter().all(|time| *time <= AFTER_TERM), "{}", seconds(&stopped));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_restart_of_both_replicas_makes_at_most_five_calls() {
+    let mut cluster = Cluster::new("rolling").await;
+    cluster.create(1000).await;
+    let first = cluster.replica().await;
+    cluster.ready().await;
+    let second = cluster.replica().await;
+
+    // As a Deployment does it: a new one is ready before an old one goes.
+    let third = cluster.replica().await;
+    let from_first = cluster.hand_over(first, &second, "TERM").await;
+    let fourth = cluster.replica().await;
+    // That a replica has made all its calls: it has compared all roles.
+    compared(&second).await;
+    let before = third.proxy.actions().len() + fourth.proxy.actions().len();
+    assert_eq!(before, 0, "they stand by");
+    let replicas = [&third, &fourth];
+    second.controller.process().signal("TERM");
+    let last = eventually_within(PATIENCE, "a new replica to lead", || async {
+        let leads = replicas.iter().position(|r| r.proxy.first_and_last_call().is_some());
+        leads.ok_or("neither does")
+    })
+    .await;
+    let [third, fourth] = replicas;
+    let (leader, other) = if last == 0 { (third, fourth) } else { (fourth, third) };
+    compared(leader).await;
+    assert_eq!(other.proxy.actions(), Vec::<String>::new());
+    let calls = [second.proxy.actions(), leader.proxy.actions()].concat();
+    println!("hand-over in {:.1} s; calls: {calls:?}", from_first.as_secs_f64());
+    assert!(calls.len() <= 5, "{calls:?}");
+}
+
+/// Returns when the replica has compared all roles once.
+async fn compared(replica: &Replica) {
+    let url = replica.controller.listen_url().await;
+    eventually_within(PATIENCE, "a resync to end", || async {
+        let (_, metrics) = http_get(&format!("{url}/metrics")).await.unwrap();
+        let resync = "streamrole_last_resync_timestamp_seconds ";
+        let line = metrics.lines().find_map(|line| line.strip_prefix(resync));
+        match line {
+            Some(at) if !at.starts_with("0.") && at != "0" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+}
