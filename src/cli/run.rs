@@ -11,13 +11,14 @@ use tracing::{info, warn};
 
 use crate::controller::{self, Claim, ClusterId, Election, LeaseName, Options, Servers};
 use crate::iam::{self, Attempt, Iam, MayCall};
-use crate::telemetry::{self, Health, LogFormat, Metrics};
+use crate::telemetry::{self, Health, LogFormat, Metrics, Telemetry};
 
 use super::Error;
 
 /// Flags of `streamrole run`. The cluster is that of KUBECONFIG, or the one the process runs in; AWS
 /// credentials, region and endpoint are found as by every AWS SDK (AWS_REGION, AWS_PROFILE,
-/// AWS_ENDPOINT_URL and the others).
+/// AWS_ENDPOINT_URL and the others). `RUST_LOG` chooses log levels, and traces go by OTLP over HTTP to
+/// `OTEL_EXPORTER_OTLP_ENDPOINT` if that is set.
 #[derive(ClapArgs, Debug)]
 pub(super) struct Args {
     /// Watch this namespace only; can be repeated. Without it, all namespaces are watched.
@@ -82,7 +83,7 @@ enum Format {
 
 /// Runs the controller until it is told to stop.
 pub(super) fn run(args: Args) -> Result<(), Error> {
-    telemetry::init_logs(match args.log_format {
+    let _telemetry = Telemetry::start(match args.log_format {
         Format::Json => LogFormat::Json,
         Format::Text => LogFormat::Text,
     });

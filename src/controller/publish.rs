@@ -6,7 +6,9 @@ use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::json;
-use tracing::{info, warn};
+use tracing::Instrument as _;
+use tracing::field::Empty;
+use tracing::{Span, info, info_span, warn};
 
 use crate::api::{PinpointEventStreamRole, PinpointEventStreamRoleStatus, Reason};
 use crate::role::{Change, Write};
@@ -18,6 +20,22 @@ use super::{CONTROLLER_NAME, Context};
 
 /// An event's note may hold 1 kB (API reference, `events.k8s.io/v1`).
 const LONGEST_NOTE: usize = 1024;
+
+/// The span of a reconcile. What it came to is filled in with the status.
+pub(super) fn span(resource: &PinpointEventStreamRole) -> Span {
+    let (namespace, name) = (resource.namespace(), resource.name_any());
+    let generation = resource.metadata.generation;
+    info_span!(
+        "reconcile",
+        namespace,
+        name,
+        generation,
+        role = Empty,
+        reason = Empty,
+        changes = Empty,
+        otel.status_code = Empty
+    )
+}
 
 /// Writes the status if it says something new, tells events of what changed, and returns the status.
 pub(super) async fn publish(
@@ -84,7 +102,9 @@ async fn write_status(
         "status": status,
     });
     let params = PatchParams::apply(CONTROLLER_NAME).force();
-    match api.patch_status(&name, &params, &Patch::Apply(body)).await {
+    let patch = Patch::Apply(body);
+    let written = api.patch_status(&name, &params, &patch);
+    match written.instrument(info_span!("write status")).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(answer)) if answer.is_not_found() => Err(Error::Unknown),
         Err(error) => Err(error.into()),
@@ -97,15 +117,21 @@ fn log_outcome(
     verdict: &Verdict,
     status: &PinpointEventStreamRoleStatus,
 ) {
-    let news = resource.status.as_ref() != Some(status) || !progress.made.is_empty();
-    if !news {
-        return;
-    }
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
     let generation = resource.metadata.generation.unwrap_or_default();
     let role = progress.role_name.as_deref().unwrap_or_default();
     let reason = status.ready().map_or("", |ready| ready.reason.as_str());
     let changes = parts(&progress.made);
+    let span = Span::current();
+    span.record("role", role).record("reason", reason).record("changes", &changes);
+    if is_bad_news(verdict) {
+        span.record("otel.status_code", "ERROR");
+    }
+
+    let is_news = resource.status.as_ref() != Some(status) || !progress.made.is_empty();
+    if !is_news {
+        return;
+    }
     let message = ready_message(status);
     if is_bad_news(verdict) {
         warn!(namespace, name, generation, role, reason, changes, "{message}");

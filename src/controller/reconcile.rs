@@ -12,6 +12,7 @@ use kube::runtime::finalizer;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource as _, ResourceExt as _};
 use thiserror::Error;
+use tracing::Instrument as _;
 
 use crate::api::{
     ABANDON_ANNOTATION, FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole,
@@ -71,12 +72,19 @@ pub(super) async fn reconcile(
         return Ok(Action::await_change());
     }
     let _running = context.metrics.reconcile_started();
-    match &resource.0 {
-        Ok(resource) if !is_asked_for(resource, &context) => Ok(Action::await_change()),
-        Ok(resource) if settled::is_paused(resource) => pause(resource, &context).await,
-        Ok(resource) => with_finalizer(resource, &context).await,
-        Err(invalid) => Err(Error::Unreadable(invalid.error.clone())),
-    }
+    let resource = match &resource.0 {
+        Ok(resource) if is_asked_for(resource, &context) => resource,
+        Ok(_) => return Ok(Action::await_change()),
+        Err(invalid) => return Err(Error::Unreadable(invalid.error.clone())),
+    };
+    let reconciled = async {
+        if settled::is_paused(resource) {
+            pause(resource, &context).await
+        } else {
+            with_finalizer(resource, &context).await
+        }
+    };
+    reconciled.instrument(publish::span(resource)).await
 }
 
 /// Whatever comes of a reconcile, the resource then no longer waits for one.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
-use tracing::{info, warn};
+use tracing::{Instrument as _, info, info_span, warn};
 
 use crate::iam::{ErrorKind, IamError, RoleSettings};
 use crate::role::{self, ObservedRole};
@@ -82,7 +82,7 @@ impl Resync {
             return Ok(());
         }
         if let Method::Snapshot { at_most } = cheapest(number, self.snapshot_calls) {
-            match self.snapshot(&due, at_most).await {
+            match self.snapshot(&due, at_most).instrument(info_span!("resync")).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error) if error.kind == ErrorKind::AccessDenied => self.say_denied(&error),

@@ -1,4 +1,5 @@
-//! Lets somebody count the requests that really went out, retries included, and forbid those that have not.
+//! The requests that really go out, retries included: somebody counts them, somebody may forbid them, and each
+//! is a span of the trace.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +10,9 @@ use aws_sdk_iam::config::interceptors::{
 use aws_sdk_iam::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_iam::error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
+use tracing::field::Empty;
+use tracing::{Span, info_span};
 
 /// One request to IAM.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,6 +42,18 @@ impl Reporter {
     }
 }
 
+/// The span of a request that is under way.
+#[derive(Debug)]
+struct Request(Span);
+
+impl Storable for Request {
+    type Storer = StoreReplace<Self>;
+}
+
+fn action(config: &ConfigBag) -> String {
+    config.load::<Metadata>().map_or("unknown", |metadata| metadata.name()).into()
+}
+
 impl fmt::Debug for Reporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Reporter")
@@ -53,9 +69,24 @@ impl Intercept for Reporter {
         &self,
         _context: &BeforeTransmitInterceptorContextRef<'_>,
         _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if (self.may_call)() { Ok(()) } else { Err("this process does not lead any more".into()) }
+        if !(self.may_call)() {
+            return Err("this process does not lead any more".into());
+        }
+        // Fields as in OpenTelemetry's semantic conventions for the AWS SDK and HTTP.
+        let method = format!("IAM/{}", action(config));
+        let span = info_span!(
+            "iam",
+            otel.name = method,
+            otel.kind = "client",
+            otel.status_code = Empty,
+            rpc.system.name = "aws-api",
+            rpc.method = method,
+            http.response.status_code = Empty,
+        );
+        config.interceptor_state().store_put(Request(span));
+        Ok(())
     }
 
     fn read_after_attempt(
@@ -64,11 +95,18 @@ impl Intercept for Reporter {
         _components: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let action = config.load::<Metadata>().map_or("unknown", |metadata| metadata.name());
         let response = context.response();
+        let status = response.map(|response| response.status().as_u16());
+        if let Some(Request(span)) = config.load::<Request>() {
+            span.record("http.response.status_code", status);
+            if status.is_none_or(|status| status >= 400) {
+                span.record("otel.status_code", "ERROR");
+            }
+        }
+        config.interceptor_state().unset::<Request>();
         (self.on_attempt)(Attempt {
-            action: action.into(),
-            status: response.map(|response| response.status().as_u16()),
+            action: action(config),
+            status,
             throttled: response.and_then(|response| response.body().bytes()).is_some_and(throttles),
         });
         Ok(())

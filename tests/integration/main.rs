@@ -33,4 +33,5 @@ mod rbac;
 mod refusals;
 mod startup;
 mod states;
+mod telemetry;
 mod world;

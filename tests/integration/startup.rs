@@ -111,7 +111,11 @@ async fn missing_aws_settings_are_said_with_their_remedy() {
         let stack_url = stack.iam_url().to_owned();
         let kubeconfig = kubeconfig.clone();
         async move {
-            Controller::start_without(stack, &options(&stack_url), &kubeconfig, missing).unwrap()
+            let options = ControllerOptions {
+                environment: missing.iter().map(|variable| (*variable, None)).collect(),
+                ..options(&stack_url)
+            };
+            Controller::start_with_kubeconfig(stack, &options, &kubeconfig).unwrap()
         }
     };
     let controller = without(&["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]).await;

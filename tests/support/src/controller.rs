@@ -25,6 +25,8 @@ pub struct ControllerOptions {
     pub concurrency: u16,
     /// Namespace of the Lease; no leader election when absent.
     pub lease_namespace: Option<String>,
+    /// Variables of its environment that differ from the usual; `None` takes one away.
+    pub environment: Vec<(&'static str, Option<String>)>,
 }
 
 impl ControllerOptions {
@@ -38,6 +40,7 @@ impl ControllerOptions {
             resync: "10m".into(),
             concurrency: 10,
             lease_namespace: None,
+            environment: Vec::new(),
         }
     }
 }
@@ -66,19 +69,6 @@ impl Controller {
         options: &ControllerOptions,
         kubeconfig: &Path,
     ) -> Result<Self, Error> {
-        Self::start_without(stack, options, kubeconfig, &[])
-    }
-
-    /// As [`Controller::start_with_kubeconfig`], with these environment variables missing.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn start_without(
-        stack: &Stack,
-        options: &ControllerOptions,
-        kubeconfig: &Path,
-        missing: &[&str],
-    ) -> Result<Self, Error> {
         let name = format!("controller-{}", STARTED.fetch_add(1, Ordering::Relaxed));
         let dir = stack.process_dir(&name);
         let log = stack.scratch(&format!("{name}.log"));
@@ -94,8 +84,11 @@ impl Controller {
                 }
                 streamrole.env("KUBECONFIG", kubeconfig);
                 set_aws_environment(streamrole, &options.iam_url);
-                for variable in missing {
-                    streamrole.env_remove(variable);
+                for (variable, value) in &options.environment {
+                    match value {
+                        Some(value) => streamrole.env(variable, value),
+                        None => streamrole.env_remove(variable),
+                    };
                 }
             })?;
         Ok(Self { process })

@@ -6,6 +6,7 @@
 mod account;
 mod assets;
 mod chaos;
+mod collector;
 mod controller;
 mod credentials;
 mod get;
@@ -21,6 +22,7 @@ mod wait;
 
 pub use account::{Account, Applied, By, Role};
 pub use chaos::{Chaos, Mishap, STALENESS};
+pub use collector::{Collector, Span};
 pub use controller::{Controller, ControllerOptions};
 pub use get::http_get;
 pub use iam_policy::{Guard, IamPolicies, Request};

@@ -1,0 +1,103 @@
+//! A collector of traces: takes OTLP over HTTP and keeps the spans.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http_body_util::Full;
+use hyper::Response;
+use hyper::body::Bytes;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use prost::Message as _;
+use tokio::net::TcpListener;
+
+use crate::Error;
+use crate::query::serve;
+
+/// A span as it was sent.
+#[derive(Clone, Debug)]
+pub struct Span {
+    /// Its id.
+    pub id: Vec<u8>,
+    /// The id of the span that it is part of; empty when it is part of none.
+    pub parent: Vec<u8>,
+    /// Its name.
+    pub name: String,
+    /// Its attributes as text, and its service's.
+    pub attributes: BTreeMap<String, String>,
+    /// Whether it tells of a failure.
+    pub failed: bool,
+}
+
+/// A running collector.
+#[derive(Debug)]
+pub struct Collector {
+    url: String,
+    spans: Arc<Mutex<Vec<Span>>>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Collector {
+    /// Starts a collector.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub async fn start() -> Result<Self, Error> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let spans = Arc::<Mutex<Vec<Span>>>::default();
+        let collected = Arc::clone(&spans);
+        let accepting = tokio::spawn(serve(listener, move |request| {
+            let spans = ExportTraceServiceRequest::decode(request.into_body()).map(read);
+            collected
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(spans.unwrap_or_default());
+            async { Some(Response::new(Full::new(Bytes::new()))) }
+        }));
+        Ok(Self { url, spans, accepting })
+    }
+
+    /// URL to give to who sends traces.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// All spans so far.
+    #[must_use]
+    pub fn spans(&self) -> Vec<Span> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn read(request: ExportTraceServiceRequest) -> Vec<Span> {
+    let mut all = Vec::new();
+    for service in request.resource_spans {
+        let of_service = service.resource.map(|resource| resource.attributes).unwrap_or_default();
+        for span in service.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+            let attributes = of_service.iter().chain(&span.attributes).map(text).collect();
+            let failed = span.status.is_some_and(|status| status.code == 2);
+            let (id, parent, name) = (span.span_id, span.parent_span_id, span.name);
+            all.push(Span { id, parent, name, attributes, failed });
+        }
+    }
+    all
+}
+
+fn text(attribute: &KeyValue) -> (String, String) {
+    let value = match &attribute.value {
+        Some(AnyValue { value: Some(Value::StringValue(text)) }) => text.clone(),
+        Some(AnyValue { value: Some(Value::IntValue(number)) }) => number.to_string(),
+        other => format!("{other:?}"),
+    };
+    (attribute.key.clone(), value)
+}
