@@ -1,7 +1,7 @@
 # Two commands are all that a newcomer needs: `make demo` and `make test`. The rest is for those who change
 # the code.
 
-.PHONY: demo test alerts-test lint soak bench generate image-test deny check-go check-tools
+.PHONY: demo test alerts-test packages-test test-oldest lint soak bench generate image-test deny check-go check-tools
 
 # Integration tests wait far more than they compute.
 TEST_THREADS ?= 8
@@ -13,13 +13,19 @@ demo: check-tools ## The main job before your eyes, on a local control plane and
 	@cargo build --quiet --workspace
 	@cargo run --quiet --package support --bin demo
 
-test: check-tools check-go lint alerts-test ## Everything that CI checks.
+test: check-tools check-go lint alerts-test packages-test ## Everything that CI checks.
 	cargo test --workspace -- --test-threads $(TEST_THREADS)
 
 alerts-test: check-go ## When each alert fires and when it does not, and that the dashboard's queries parse.
 	cd tests/alerts && $(promtool) check rules --lint all --lint-fatal ../../deploy/helm/streamrole/files/alerts.yaml
 	cd tests/alerts && $(promtool) test rules alerts.test.yaml
 	cd tests/alerts && go test -count=1 .
+
+packages-test: check-go ## What Helm says of the chart, and which values it refuses.
+	cd tests/packages && go test -count=1 .
+
+test-oldest: check-tools check-go ## The integration tests on the oldest Kubernetes that is supported.
+	STREAMROLE_KUBERNETES=1.33 cargo test --workspace --test integration -- --test-threads $(TEST_THREADS)
 
 lint: check-tools ## Formatting and lints.
 	cargo fmt --all --check
@@ -39,6 +45,8 @@ generate: check-tools ## Writes every file that comes from the code.
 	mv deploy/rbac/clusterrole.yaml.new deploy/rbac/clusterrole.yaml
 	cargo run --quiet -- rbac lease-role > deploy/rbac/role.yaml.new
 	mv deploy/rbac/role.yaml.new deploy/rbac/role.yaml
+	cp crds/streamrole.dev_pinpointeventstreamroles.yaml deploy/helm/streamrole/files/crd.yaml
+	cp deploy/rbac/clusterrole.yaml deploy/rbac/role.yaml deploy/helm/streamrole/files/
 	set -e; for policy in controller without-tags adoption take-over boundary; do \
 		cargo run --quiet -- iam-policy $$policy > deploy/iam/new; \
 		mv deploy/iam/new deploy/iam/policy-$$policy.json; \

@@ -30,6 +30,19 @@ fn the_shipped_lease_role_is_the_one_that_the_code_needs() {
 }
 
 #[test]
+fn the_chart_has_what_the_code_needs() {
+    let table = [
+        ("crd", include_str!("../deploy/helm/streamrole/files/crd.yaml")),
+        ("rbac", include_str!("../deploy/helm/streamrole/files/clusterrole.yaml")),
+        ("rbac lease-role", include_str!("../deploy/helm/streamrole/files/role.yaml")),
+    ];
+    for (subcommand, shipped) in table {
+        let same = printed_by(subcommand) == shipped;
+        assert!(same, "{subcommand}: run `make generate` and commit the result");
+    }
+}
+
+#[test]
 fn the_shipped_iam_policies_are_those_that_the_code_needs() {
     let table = [
         ("controller", include_str!("../deploy/iam/policy.json")),

@@ -1,0 +1,198 @@
+//! The Helm chart and the Kustomize base, rendered by Helm's and Kustomize's own code (tests/packages, in Go): the API
+//! server takes them, they ask for no more rights than the code does, and the binary understands its arguments.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::world::{World, binary, kubectl, stack};
+
+static RENDERED: OnceCell<PathBuf> = OnceCell::const_new();
+
+/// The folder with everything that was rendered.
+async fn rendered() -> &'static Path {
+    let render = || async {
+        let folder = stack().await.scratch("packages");
+        std::fs::create_dir_all(&folder).unwrap();
+        let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packages");
+        let mut go = Command::new("go");
+        go.args(["run", "."]).arg(&folder).current_dir(packages);
+        let run = tokio::task::spawn_blocking(move || go.output()).await.unwrap().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        folder
+    };
+    RENDERED.get_or_init(render).await
+}
+
+async fn documents(name: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(rendered().await.join(format!("{name}.yaml"))).unwrap();
+    serde_saphyr::from_multiple(&text).unwrap()
+}
+
+/// The rendered objects of this kind.
+fn of_kind<T: DeserializeOwned>(documents: &[Value], kind: &str) -> Vec<T> {
+    let of_kind = documents.iter().filter(|document| document["kind"] == kind);
+    of_kind.map(|document| serde_json::from_value(document.clone()).unwrap()).collect()
+}
+
+fn deployment(documents: &[Value]) -> Deployment {
+    let [deployment] = of_kind(documents, "Deployment").try_into().unwrap();
+    deployment
+}
+
+fn arguments(documents: &[Value]) -> Vec<String> {
+    let template = deployment(documents).spec.unwrap().template;
+    let [container] = template.spec.unwrap().containers.try_into().unwrap();
+    container.args.unwrap()
+}
+
+const ALL: [&str; 8] = [
+    "helm-default",
+    "helm-everything",
+    "helm-namespaced",
+    "helm-single",
+    "kustomize-base",
+    "kustomize-irsa",
+    "kustomize-pod-identity",
+    "kustomize-monitoring",
+];
+
+#[tokio::test]
+async fn the_api_server_takes_both_package_forms() {
+    let world = World::without_controller("packages").await;
+    // What the Prometheus operator brings.
+    for (kind, plural) in
+        [("ServiceMonitor", "servicemonitors"), ("PrometheusRule", "prometheusrules")]
+    {
+        let group = "monitoring.coreos.com";
+        let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        let crd = json!({
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("{plural}.{group}")},
+            "spec": {
+                "group": group,
+                "scope": "Namespaced",
+                "names": {"kind": kind, "plural": plural},
+                "versions": [{
+                    "name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": schema},
+                }],
+            },
+        });
+        let crds: Api<CustomResourceDefinition> = Api::all(world.client.clone());
+        let name = format!("{plural}.{group}");
+        let params = PatchParams::apply("test").force();
+        crds.patch(&name, &params, &Patch::Apply(crd)).await.unwrap();
+        let established = format!("crd/{name}");
+        kubectl(&world, &["wait", "--for=condition=Established", &established]).await;
+    }
+    for name in ALL {
+        let file = rendered().await.join(format!("{name}.yaml"));
+        let mut command = stack().await.kubectl();
+        command.args(["apply", "--server-side", "--force-conflicts", "--dry-run=server"]);
+        command.args(["--validate=strict", "-f"]).arg(file);
+        let run = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success(), "{name}: {said}");
+        assert!(!said.contains("Warning"), "{name}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn the_pods_are_allowed_where_pod_security_is_restricted() {
+    let world = World::without_controller("pod-security").await;
+    let namespaces: Api<Namespace> = Api::all(world.client.clone());
+    let restricted =
+        json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
+    let patch = Patch::Merge(restricted);
+    namespaces.patch("pod-security", &PatchParams::default(), &patch).await.unwrap();
+    let pods: Api<Pod> = Api::namespaced(world.client.clone(), "pod-security");
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    for name in ALL {
+        let template = deployment(&documents(name).await).spec.unwrap().template;
+        let mut pod = Pod { spec: template.spec, ..Pod::default() };
+        pod.metadata.name = Some(name.into());
+        pods.create(&dry_run, &pod).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+
+        pod.spec.as_mut().unwrap().containers[0].security_context = None;
+        let refused = pods.create(&dry_run, &pod).await.expect_err("pod security is enforced");
+        assert!(refused.to_string().contains("restricted"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn the_binary_understands_the_arguments_of_both_package_forms() {
+    let helm = arguments(&documents("helm-default").await);
+    assert_eq!(helm, arguments(&documents("kustomize-base").await));
+    for name in ALL {
+        let mut arguments = arguments(&documents(name).await);
+        for argument in &mut arguments {
+            if argument.starts_with("--listen=") {
+                *argument = "--listen=127.0.0.1:0".into();
+            }
+        }
+        let mut command = Command::new(binary());
+        // It comes as far as looking for a cluster.
+        command.args(&arguments).env_clear().env("KUBECONFIG", "/nonexistent");
+        let run = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert!(
+            said.contains("no Kubernetes cluster is configured"),
+            "{name}: {arguments:?}: {said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_packages_ask_for_the_rights_that_the_code_needs_and_no_others() {
+    let everywhere: ClusterRole =
+        serde_saphyr::from_str(include_str!("../../deploy/rbac/clusterrole.yaml")).unwrap();
+    let everywhere = everywhere.rules.unwrap();
+    let lease: Role = serde_saphyr::from_str(include_str!("../../deploy/rbac/role.yaml")).unwrap();
+    let lease = lease.rules.unwrap();
+    let of_cluster = |documents: &[Value]| -> Vec<PolicyRule> {
+        let roles: Vec<ClusterRole> = of_kind(documents, "ClusterRole");
+        let own = roles.into_iter().find(|r| r.metadata.name.as_deref() == Some("streamrole"));
+        own.unwrap().rules.unwrap()
+    };
+    let of_namespace = |documents: &[Value], namespace: &str| -> Vec<PolicyRule> {
+        let roles: Vec<Role> = of_kind(documents, "Role");
+        let there = |role: &Role| role.metadata.namespace.as_deref() == Some(namespace);
+        roles.into_iter().find(there).unwrap().rules.unwrap()
+    };
+    for name in ["helm-default", "kustomize-base"] {
+        let documents = documents(name).await;
+        assert_eq!(of_cluster(&documents), everywhere, "{name}");
+        assert_eq!(of_namespace(&documents, "streamrole-system"), lease, "{name}");
+    }
+
+    let namespaced = documents("helm-namespaced").await;
+    assert_eq!(of_namespace(&namespaced, "streamrole-system"), lease);
+    for namespace in ["default", "kube-public"] {
+        let both = [of_namespace(&namespaced, namespace), of_cluster(&namespaced)].concat();
+        let missing: Vec<_> = everywhere.iter().filter(|rule| !both.contains(rule)).collect();
+        assert_eq!((both.len(), missing), (everywhere.len(), vec![]), "{namespace}");
+    }
+}
+
+#[tokio::test]
+async fn the_packages_install_the_crd_that_the_code_declares() {
+    let declared = include_str!("../../crds/streamrole.dev_pinpointeventstreamroles.yaml");
+    let declared: CustomResourceDefinition = serde_saphyr::from_str(declared).unwrap();
+    for name in ["helm-default", "kustomize-base"] {
+        let crds: Vec<CustomResourceDefinition> =
+            of_kind(&documents(name).await, "CustomResourceDefinition");
+        let specs: Vec<_> = crds.into_iter().map(|crd| crd.spec).collect();
+        assert_eq!(specs, std::slice::from_ref(&declared.spec), "{name}");
+    }
+}
