@@ -45,6 +45,8 @@ generate: check-tools ## Writes every file that comes from the code.
 	mv deploy/rbac/clusterrole.yaml.new deploy/rbac/clusterrole.yaml
 	cargo run --quiet -- rbac lease-role > deploy/rbac/role.yaml.new
 	mv deploy/rbac/role.yaml.new deploy/rbac/role.yaml
+	cargo run --quiet -- reference > docs/reference.md.new
+	mv docs/reference.md.new docs/reference.md
 	cp crds/streamrole.dev_pinpointeventstreamroles.yaml deploy/helm/streamrole/files/crd.yaml
 	cp deploy/rbac/clusterrole.yaml deploy/rbac/role.yaml deploy/helm/streamrole/files/
 	set -e; for policy in controller without-tags adoption take-over boundary; do \

@@ -18,6 +18,12 @@ fn the_shipped_crd_is_the_one_that_the_code_declares() {
 }
 
 #[test]
+fn the_reference_is_the_one_of_the_schema() {
+    let shipped = include_str!("../docs/reference.md");
+    assert_eq!(printed_by("reference"), shipped, "run `make generate` and commit the result");
+}
+
+#[test]
 fn the_shipped_cluster_role_is_the_one_that_the_code_needs() {
     let shipped = include_str!("../deploy/rbac/clusterrole.yaml");
     assert_eq!(printed_by("rbac"), shipped, "run `make generate` and commit the result");

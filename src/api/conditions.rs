@@ -5,9 +5,10 @@ use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
+use strum::VariantArray;
 
 /// The types of condition that the status carries.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, VariantArray)]
 pub enum ConditionType {
     /// The live role equals the declaration of the observed generation. The one to wait for.
     Ready,
@@ -22,6 +23,31 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
+    /// Every type.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    /// What the condition says, in one sentence.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Ready => {
+                "The live role equals the declaration of the observed generation. The one to wait for."
+            }
+            Self::TrustPolicySynced => {
+                "The live trust policy is equivalent to the declared one; Unknown when it was not looked at."
+            }
+            Self::PermissionsPolicySynced => {
+                "The live permissions policy is equivalent to the declared one; Unknown when it was not looked at."
+            }
+            Self::Reconciling => {
+                "Work is under way, or is tried again without anybody's doing. Present only while true."
+            }
+            Self::Stalled => {
+                "Nothing changes until somebody acts, as the message says. Present only while true."
+            }
+        }
+    }
+
     /// The type as written in the status.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -36,7 +62,7 @@ impl ConditionType {
 }
 
 /// Why a condition has its status.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, VariantArray)]
 pub enum Reason {
     /// The live role equals the declaration.
     Synced,
@@ -73,6 +99,13 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason, by name.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let mut all = Self::VARIANTS.to_vec();
+        all.sort_unstable_by_key(|reason| reason.as_str());
+        all.into_iter()
+    }
+
     /// The reason as written in conditions, events and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

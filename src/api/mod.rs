@@ -3,9 +3,11 @@
 //! the next version of the resource is a new file beside `v1alpha1`, not a rewrite.
 
 mod conditions;
+mod reference;
 mod v1alpha1;
 
 pub use conditions::{ConditionType, Reason, condition, conditions_after};
+pub use reference::reference;
 pub use v1alpha1::{
     ABANDON_ANNOTATION, AdoptionPolicy, DeletionPolicy, Destination, DriftPolicy, DriftedField,
     FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole, PinpointEventStreamRoleSpec,

@@ -71,6 +71,8 @@ macro_rules! cel_source_partition {
         "metadata.name must be at most 192 characters: <namespace>/<name> is kept in a tag on the IAM role, and IAM allows 256 characters in a tag's value"
     ),
     selectable = ".spec.roleName",
+    selectable = ".status.roleName",
+    selectable = ".status.reason",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether the live role equals the declaration"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why Ready has its status"),
     printcolumn(name = "Role", type_ = "string", json_path = ".status.roleName", description = "Name of the IAM role"),
@@ -78,7 +80,7 @@ macro_rules! cel_source_partition {
     printcolumn(name = "ARN", type_ = "string", json_path = ".status.roleArn", description = "ARN of the IAM role", priority = 1),
     printcolumn(name = "Drift", type_ = "string", json_path = ".status.drift[0].path", description = "The first difference that was seen and left as it is", priority = 1),
     printcolumn(name = "Last Change", type_ = "date", json_path = ".status.lastChangeTime", description = "When the controller last wrote to IAM", priority = 1),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Since when the resource is there")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -269,6 +271,11 @@ pub struct PinpointEventStreamRoleStatus {
     /// The generation of the spec that the conditions speak of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+
+    /// The reason of the condition `Ready`, where field selectors can reach it, as in
+    /// `kubectl get pesr --field-selector status.reason=AccessDenied`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 
     /// Name of the IAM role.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,7 @@
 mod crd;
 mod iam_policy;
 mod rbac;
+mod reference;
 mod run;
 
 use std::io::Write as _;
@@ -29,6 +30,8 @@ enum Command {
     Run(run::Args),
     /// Print the CustomResourceDefinition that the cluster needs.
     Crd,
+    /// Print the reference of the resource as Markdown.
+    Reference,
     /// Print a role that the controller needs in the cluster.
     Rbac(rbac::Args),
     /// Print an IAM policy for the controller's own role.
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(args),
         Command::Crd => crd::print(),
+        Command::Reference => reference::print(),
         Command::Rbac(args) => rbac::print(&args),
         Command::IamPolicy(args) => iam_policy::print(args),
     };
@@ -93,6 +97,9 @@ pub fn main() -> ExitCode {
 }
 
 fn print_yaml(object: &impl Serialize) -> Result<(), Error> {
-    let yaml = serde_saphyr::to_string(object).map_err(|error| Error::Print(error.to_string()))?;
-    std::io::stdout().write_all(yaml.as_bytes()).map_err(|error| Error::Print(error.to_string()))
+    print(&serde_saphyr::to_string(object).map_err(|error| Error::Print(error.to_string()))?)
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(|error| Error::Print(error.to_string()))
 }

@@ -367,6 +367,7 @@ pub(super) fn status_after(
     };
     PinpointEventStreamRoleStatus {
         observed_generation: generation,
+        reason: Some(saying.reason.as_str().into()),
         role_name: progress.role_name.clone().or(previous.role_name),
         role_arn: identity(previous.role_arn, progress.role.as_ref().map(|role| role.arn.clone())),
         role_id: identity(

@@ -235,3 +235,32 @@ async fn counted(world: &World) -> Vec<(String, i32)> {
     }
     counts.into_iter().collect()
 }
+
+#[tokio::test]
+async fn resources_are_selected_by_the_reason_of_ready_and_the_name_of_the_role() {
+    let world = World::new("selectors").await;
+    let denied = world.role("denied");
+    world.proxy.inject("PutRolePolicy", Some(&denied), Fault::answer(403, "AccessDenied", "no"));
+    world.apply("well", &world.kinesis_spec("well")).await;
+    world.apply("denied", &world.kinesis_spec("denied")).await;
+    world
+        .apply("unnamed", &json!({"destination": world.kinesis_spec("unnamed")["destination"]}))
+        .await;
+    for (name, status, reason) in [
+        ("well", "True", "Synced"),
+        ("unnamed", "True", "Synced"),
+        ("denied", "False", "AccessDenied"),
+    ] {
+        world.sees(name, status, reason).await;
+    }
+    for (selector, selected) in [
+        ("status.reason=AccessDenied", "denied"),
+        ("status.reason!=Synced", "denied"),
+        ("status.roleName=selectors-unnamed", "unnamed"),
+        ("spec.roleName=selectors-well", "well"),
+    ] {
+        let names = ["get", "pesr", "-o", "jsonpath={.items[*].metadata.name}"];
+        let listed = kubectl(&world, &[&names[..], &["--field-selector", selector]].concat()).await;
+        assert_eq!(listed, selected, "{selector}");
+    }
+}

@@ -36,4 +36,5 @@ mod refusals;
 mod startup;
 mod states;
 mod telemetry;
+mod upgrade;
 mod world;

@@ -1,0 +1,113 @@
+//! What was stored under an older schema stays good: the present one only adds to it. `tests/schema/` holds the older
+//! ones; a release adds its own there. That the API server and the controller agree is tested in
+//! `tests/integration/upgrade.rs`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use serde_json::Value;
+use streamrole::api::crd;
+
+fn schema_of(crd: &Value) -> Value {
+    let [version] = crd["spec"]["versions"].as_array().unwrap().as_slice() else {
+        panic!("there is one version: {crd}");
+    };
+    version["schema"]["openAPIV3Schema"].clone()
+}
+
+/// What makes objects invalid, or mean something else, that were good under `older`.
+fn breaks(path: &str, older: &Value, newer: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for word in ["type", "format", "default", "additionalProperties", "x-kubernetes-list-type"] {
+        if older[word] != newer[word] {
+            found.push(format!("{path}: {word} was {} and is {}", older[word], newer[word]));
+        }
+    }
+    let number = |schema: &Value, word: &str| schema[word].as_f64();
+    for word in ["minLength", "minimum", "minItems"] {
+        let (old, new) = (number(older, word), number(newer, word));
+        if new.is_some_and(|new| old.is_none_or(|old| new > old)) {
+            found.push(format!("{path}: {word} was {old:?} and is {new:?}"));
+        }
+    }
+    for word in ["maxLength", "maximum", "maxItems", "maxProperties"] {
+        let (old, new) = (number(older, word), number(newer, word));
+        if new.is_some_and(|new| old.is_none_or(|old| new < old)) {
+            found.push(format!("{path}: {word} was {old:?} and is {new:?}"));
+        }
+    }
+    let list = |schema: &Value, word: &str| schema[word].as_array().cloned().unwrap_or_default();
+    let newer_values = list(newer, "enum");
+    for value in list(older, "enum") {
+        if !newer_values.is_empty() && !newer_values.contains(&value) {
+            found.push(format!("{path}: {value} is no value any more"));
+        }
+    }
+    if list(older, "enum").is_empty() && !newer_values.is_empty() {
+        found.push(format!("{path}: only {newer_values:?} are values now"));
+    }
+    for required in list(newer, "required") {
+        if !list(older, "required").contains(&required) {
+            found.push(format!("{path}: {required} is required now"));
+        }
+    }
+    for (name, property) in older["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        match newer["properties"].get(name) {
+            Some(newer) => found.extend(breaks(&path, property, newer)),
+            None => found.push(format!("{path} is gone")),
+        }
+    }
+    if older.get("items").is_some() {
+        found.extend(breaks(&format!("{path}[]"), &older["items"], &newer["items"]));
+    }
+    found
+}
+
+#[test]
+fn the_schema_only_adds_to_older_ones() {
+    let newer = schema_of(&serde_json::to_value(crd()).unwrap());
+    let older: Value = serde_saphyr::from_str(include_str!("schema/first.yaml")).unwrap();
+    assert_eq!(breaks("", &schema_of(&older), &newer), Vec::<String>::new());
+}
+
+/// Where something changes, how, and what is said of it.
+type Change = (&'static str, fn(&mut Value), &'static str);
+
+#[test]
+fn what_would_break_stored_objects_is_found() {
+    let older: Value = serde_saphyr::from_str(include_str!("schema/first.yaml")).unwrap();
+    let older = schema_of(&older);
+    let spec = "/properties/spec";
+    let changes: [Change; 7] = [
+        (
+            "",
+            |spec| drop(spec["properties"].as_object_mut().unwrap().remove("path")),
+            ".spec.path is gone",
+        ),
+        (
+            "",
+            |spec| spec["required"] = serde_json::json!(["destination", "source"]),
+            "\"source\" is required",
+        ),
+        ("/properties/roleName", |name| name["maxLength"] = 32.into(), "maxLength"),
+        ("/properties/description", |text| text["minLength"] = 1.into(), "minLength"),
+        ("/properties/path", |path| path["default"] = "/x/".into(), "default"),
+        (
+            "/properties/driftPolicy",
+            |policy| policy["enum"] = serde_json::json!(["Correct"]),
+            "\"Report\" is no value",
+        ),
+        ("/properties/exclusivePolicies", |flag| flag["type"] = "string".into(), "type"),
+    ];
+    for (place, change, said) in changes {
+        let mut newer = older.clone();
+        change(newer.pointer_mut(&format!("{spec}{place}")).unwrap());
+        let found = breaks("", &older, &newer).join("\n");
+        assert!(found.contains(said), "{said} in {found:?}");
+    }
+}
