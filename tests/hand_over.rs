@@ -11,13 +11,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use streamrole::api::PinpointEventStreamRole;
 use support::{
-    By, Controller, ControllerOptions, MemoryIam, Proxy, Stack, eventually_within, http_get,
+    By, Controller, ControllerOptions, MemoryIam, Proxy, Stack, create_resources,
+    eventually_within, http_get,
 };
 use tokio::sync::OnceCell;
 
@@ -71,19 +71,8 @@ impl Cluster {
     }
 
     async fn create(&self, resources: usize) {
-        let create = |index: usize| async move {
-            let stream = format!("arn:aws:kinesis:us-east-1:111122223333:stream/events-{index}");
-            let resource = json!({
-                "apiVersion": "streamrole.dev/v1alpha1",
-                "kind": "PinpointEventStreamRole",
-                "metadata": {"name": format!("events-{index}")},
-                "spec": {"destination": {"kinesisStreamArn": stream}},
-            });
-            let resource = serde_json::from_value(resource).unwrap();
-            self.resources.create(&PostParams::default(), &resource).await.map(drop)
-        };
-        let all = stream::iter((0..resources).map(create)).buffer_unordered(16);
-        all.try_collect::<()>().await.unwrap();
+        let all = (0..resources).map(|index| (self.namespace.into(), format!("events-{index}")));
+        create_resources(&stack().await.admin().await.unwrap(), all).await.unwrap();
     }
 
     /// Waits until all resources are ready for their present generation.

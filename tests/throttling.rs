@@ -10,12 +10,9 @@
 
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
-use kube::Api;
-use kube::api::PostParams;
-use serde_json::json;
-use streamrole::api::PinpointEventStreamRole;
-use support::{Controller, ControllerOptions, MemoryIam, RateLimit, Stack, eventually_within};
+use support::{
+    Controller, ControllerOptions, MemoryIam, RateLimit, Stack, create_resources, eventually_within,
+};
 
 /// Calls a second that IAM takes: less than half of what the workers could make.
 const RATE: f64 = 60.0;
@@ -34,7 +31,8 @@ async fn under_a_rate_limit_all_workers_together_settle_near_it() {
     let stack = Stack::start().await.unwrap();
     let crd = include_str!("../crds/streamrole.dev_pinpointeventstreamroles.yaml");
     stack.install(crd, include_str!("../deploy/rbac/clusterrole.yaml")).await.unwrap();
-    create_resources(Api::namespaced(stack.admin().await.unwrap(), "default")).await;
+    let all = (0..RESOURCES).map(|index| ("default".into(), format!("events-{index}")));
+    create_resources(&stack.admin().await.unwrap(), all).await.unwrap();
 
     let iam = MemoryIam::start(LATENCY).await.unwrap();
     iam.limit_rate(RateLimit::new(RATE, BURST));
@@ -64,23 +62,4 @@ async fn under_a_rate_limit_all_workers_together_settle_near_it() {
     println!("{throughput:.1} % of the limit used, {throttled:.1} % of the calls throttled");
     assert!(throughput >= 85.0, "only {throughput:.1} % of what IAM takes is used");
     assert!(throttled < 10.0, "{throttled:.1} % of the calls are throttled");
-}
-
-async fn create_resources(api: Api<PinpointEventStreamRole>) {
-    let create = |index: usize| {
-        let api = api.clone();
-        async move {
-            let stream = format!("arn:aws:kinesis:us-east-1:111122223333:stream/events-{index}");
-            let resource = json!({
-                "apiVersion": "streamrole.dev/v1alpha1",
-                "kind": "PinpointEventStreamRole",
-                "metadata": {"name": format!("events-{index}")},
-                "spec": {"destination": {"kinesisStreamArn": stream}},
-            });
-            let resource = serde_json::from_value(resource).unwrap();
-            api.create(&PostParams::default(), &resource).await.map(drop)
-        }
-    };
-    let all = stream::iter((0..RESOURCES).map(create)).buffer_unordered(16);
-    all.try_collect::<()>().await.unwrap();
 }

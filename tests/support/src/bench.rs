@@ -8,14 +8,17 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use futures::{StreamExt as _, TryStreamExt as _, pin_mut, stream};
+use futures::{StreamExt as _, pin_mut};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::{GroupVersionKind, ObjectMeta};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::ObjectMeta;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
-use support::{Controller, ControllerOptions, Error, MemoryIam, Stack, eventually_within};
+use support::{
+    Controller, ControllerOptions, Error, MemoryIam, Stack, api_resource, create_resources,
+    eventually_within,
+};
 
 /// Edits that are timed, at most.
 const EDITS: usize = 100;
@@ -148,19 +151,9 @@ impl<'a> Bench<'a> {
             let namespace = Namespace { metadata, ..Namespace::default() };
             namespaces.create(&PostParams::default(), &namespace).await?;
         }
-        let create = |index: usize| async move {
-            let namespace = format!("bench-{}", index % NAMESPACES);
-            let stream = format!("arn:aws:kinesis:us-east-1:111122223333:stream/events-{index}");
-            let mut manifest = DynamicObject::new(&format!("events-{index}"), &resource());
-            manifest.data = json!({"spec": {
-                "destination": {"kinesisStreamArn": stream},
-                "source": {"accountId": "111122223333", "region": "us-east-1"},
-            }});
-            let api =
-                Api::<DynamicObject>::namespaced_with(self.client.clone(), &namespace, &resource());
-            api.create(&PostParams::default(), &manifest).await.map(drop)
-        };
-        Ok(stream::iter((0..self.number).map(create)).buffer_unordered(16).try_collect().await?)
+        let all = (0..self.number)
+            .map(|index| (format!("bench-{}", index % NAMESPACES), format!("events-{index}")));
+        create_resources(&self.client, all).await
     }
 
     /// Starts the controller and waits until all resources are ready.
@@ -222,7 +215,7 @@ impl<'a> Bench<'a> {
         let name = format!("events-{index}");
         let namespace = format!("bench-{}", index % NAMESPACES);
         let api =
-            Api::<DynamicObject>::namespaced_with(self.client.clone(), &namespace, &resource());
+            Api::<DynamicObject>::namespaced_with(self.client.clone(), &namespace, &api_resource());
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let changes = watcher(api.clone(), config).default_backoff().applied_objects();
         pin_mut!(changes);
@@ -261,7 +254,7 @@ impl<'a> Bench<'a> {
     }
 
     async fn all_ready(&self) -> Result<(), Error> {
-        let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource());
+        let api = Api::<DynamicObject>::all_with(self.client.clone(), &api_resource());
         let changes = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
         pin_mut!(changes);
         let mut ready = HashSet::new();
@@ -339,11 +332,6 @@ impl<'a> Bench<'a> {
         );
         say(&row);
     }
-}
-
-fn resource() -> ApiResource {
-    let kind = GroupVersionKind::gvk("streamrole.dev", "v1alpha1", "PinpointEventStreamRole");
-    ApiResource::from_gvk_with_plural(&kind, "pinpointeventstreamroles")
 }
 
 fn is_ready(resource: &DynamicObject) -> bool {
