@@ -49,8 +49,8 @@ pub use rbac::{cluster_role, lease_role};
 pub const CONTROLLER_NAME: &str = "streamrole";
 
 /// How long running reconciles may take to end once the process is asked to stop, and then the last events to
-/// be told. Together below the 30 s that Kubernetes gives a pod by default.
-const DRAIN: Duration = Duration::from_secs(20);
+/// be told. With 2 s for the lease and 5 s for traces that is below the 30 s that Kubernetes gives a pod by default.
+const DRAIN: Duration = Duration::from_secs(15);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Resources on one page of the first list. A page is held whole, with all that is dropped before the store.
@@ -108,7 +108,7 @@ impl Telling {
     }
 }
 
-/// Runs until `stop` turns true, then lets running reconciles end, for at most 20 s. Until `elected` is done
+/// Runs until `stop` turns true, then lets running reconciles end, for at most 15 s. Until `elected` is done
 /// it watches, so that it can go to work at once, and does nothing else. Another may work as soon as it
 /// returns; events may be left to tell.
 pub async fn run(
