@@ -47,8 +47,10 @@ generate: check-tools ## Writes every file that comes from the code.
 	mv deploy/rbac/role.yaml.new deploy/rbac/role.yaml
 	cargo run --quiet -- reference > docs/reference.md.new
 	mv docs/reference.md.new docs/reference.md
-	cp crds/streamrole.dev_pinpointeventstreamroles.yaml deploy/helm/streamrole/files/crd.yaml
-	cp deploy/rbac/clusterrole.yaml deploy/rbac/role.yaml deploy/helm/streamrole/files/
+	for package in helm/streamrole/files kustomize/base; do \
+		cp crds/streamrole.dev_pinpointeventstreamroles.yaml deploy/$$package/crd.yaml && \
+		cp deploy/rbac/clusterrole.yaml deploy/rbac/role.yaml deploy/$$package/ || exit 1; \
+	done
 	set -e; for policy in controller without-tags adoption take-over boundary; do \
 		cargo run --quiet -- iam-policy $$policy > deploy/iam/new; \
 		mv deploy/iam/new deploy/iam/policy-$$policy.json; \
