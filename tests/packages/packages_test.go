@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -29,6 +31,7 @@ func TestValuesThatCannotWorkAreRefusedByName(t *testing.T) {
 		{"a nested value that does not exist", values{"controller": values{"watchNamespace": "a"}}, []string{"watchNamespace"}},
 		{"no namespace's name", values{"controller": values{"watchNamespaces": []any{"A"}}}, []string{"watchNamespaces"}},
 		{"a resync without a unit", values{"controller": values{"resync": "10"}}, []string{"resync"}},
+		{"no time between two resyncs", values{"controller": values{"resync": "0s"}}, []string{"resync"}},
 		{"too many workers", values{"controller": values{"concurrency": 1001}}, []string{"concurrency"}},
 		{"a role that is no ARN", values{"aws": values{"roleArn": "streamrole"}}, []string{"roleArn"}},
 		{"no region", values{"aws": values{"region": ""}}, []string{"region"}},
@@ -47,6 +50,31 @@ func TestValuesThatCannotWorkAreRefusedByName(t *testing.T) {
 			if !strings.Contains(err.Error(), word) {
 				t.Errorf("%s is refused, but not by %q: %v", c.name, word, err)
 			}
+		}
+	}
+}
+
+func TestBothPackageFormsInstallTheImageOfThisVersion(t *testing.T) {
+	manifest, err := os.ReadFile("../../Cargo.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := regexp.MustCompile(`(?m)^version = "(.+)"$`).FindSubmatch(manifest)
+	if version == nil {
+		t.Fatal("Cargo.toml has no version")
+	}
+	helm, err := renderChart(values{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := kustomize("base")
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := "image: ghcr.io/streamrole/streamrole:" + string(version[1]) + "\n"
+	for name, rendered := range map[string]string{"helm": helm, "kustomize": base} {
+		if !strings.Contains(rendered, image) {
+			t.Errorf("%s does not have %q", name, image)
 		}
 	}
 }
