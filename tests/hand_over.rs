@@ -4,6 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a test fails by panicking, and its figures are worth seeing"
 )]
@@ -104,31 +105,51 @@ impl Cluster {
         replica
     }
 
-    /// Ends the leader by this signal, and gives how long it took until `next` called IAM.
-    async fn hand_over(&mut self, leader: Replica, next: &Replica, signal: &str) -> Duration {
+    /// Ends the leader by this signal, and gives which of the others called IAM then, and how long that took.
+    async fn hand_over(
+        &mut self,
+        leader: Replica,
+        others: &[&Replica],
+        signal: &str,
+    ) -> (usize, Duration) {
         let ended = Instant::now();
         leader.controller.process().signal(signal);
-        let first = eventually_within(PATIENCE, "the other replica to call IAM", || async {
-            let calls = next.proxy.first_and_last_call();
-            calls.map(|(first, _)| first).ok_or_else(|| next.controller.log())
-        })
-        .await;
-        self.retired.push(leader.proxy);
-        let done = tokio::task::spawn_blocking(move || leader.controller.wait());
+        let (next, first) = calls_iam(others).await;
+        self.retire(leader).await;
+        (next, first.duration_since(ended))
+    }
+
+    /// Waits until the replica, which was asked to end, has ended, and gives what it called.
+    async fn retire(&mut self, replica: Replica) -> Vec<String> {
+        let Replica { controller, proxy } = replica;
+        let done = tokio::task::spawn_blocking(move || controller.wait());
         done.await.unwrap().unwrap();
-        first.duration_since(ended)
+        let calls = proxy.actions();
+        self.retired.push(proxy);
+        calls
     }
 
     /// At no time did two replicas call IAM.
     fn assert_one_at_a_time(&self, last: &Replica) {
         let proxies = self.retired.iter().chain([&last.proxy]);
-        let times: Vec<_> = proxies.map(|proxy| proxy.first_and_last_call().unwrap()).collect();
+        let times: Vec<_> = proxies.filter_map(Proxy::first_and_last_call).collect();
         for pair in times.windows(2) {
             if let [(_, last_of_one), (first_of_next, _)] = pair {
                 assert!(last_of_one < first_of_next, "two replicas called IAM at once");
             }
         }
     }
+}
+
+/// Which of the replicas was the first to call IAM, and when.
+async fn calls_iam(replicas: &[&Replica]) -> (usize, Instant) {
+    eventually_within(PATIENCE, "a replica to call IAM", || async {
+        let first = |replica: &&Replica| replica.proxy.first_and_last_call().map(|(at, _)| at);
+        let called = replicas.iter().enumerate().filter_map(|(i, r)| Some((i, first(r)?)));
+        let logs = || replicas.iter().map(|r| r.controller.log()).collect::<String>();
+        called.min_by_key(|(_, at)| *at).ok_or_else(logs)
+    })
+    .await
 }
 
 fn is_ready(resource: &PinpointEventStreamRole) -> bool {
@@ -151,10 +172,7 @@ async fn of_leaders_killed_and_stopped_under_load_no_two_ever_write() {
     let mut journal = cluster.iam.account().journal();
     cluster.create(RESOURCES).await;
     let mut leader = cluster.replica().await;
-    eventually_within(PATIENCE, "a leader", || async {
-        leader.proxy.first_and_last_call().ok_or_else(|| leader.controller.log())
-    })
-    .await;
+    calls_iam(&[&leader]).await;
 
     let resources = cluster.resources.clone();
     let load = tokio::spawn(async move {
@@ -173,7 +191,7 @@ async fn of_leaders_killed_and_stopped_under_load_no_two_ever_write() {
         // The last two go in order.
         let (signal, times) =
             if round < 10 { ("KILL", &mut killed) } else { ("TERM", &mut stopped) };
-        times.push(cluster.hand_over(leader, &next, signal).await);
+        times.push(cluster.hand_over(leader, &[&next], signal).await.1);
         leader = next;
     }
     println!("from SIGKILL to the next leader's first call, s: {}", seconds(&killed));
@@ -205,28 +223,26 @@ async fn a_rolling_restart_of_both_replicas_makes_at_most_five_calls() {
     cluster.ready().await;
     let second = cluster.replica().await;
 
-    // As a Deployment does it: a new one is ready before an old one goes.
+    // As a Deployment does it: a new one is ready before an old one goes. Which of those that stand by leads then is
+    // nobody's choice.
     let third = cluster.replica().await;
-    let from_first = cluster.hand_over(first, &second, "TERM").await;
-    let fourth = cluster.replica().await;
+    let others = [&second, &third];
+    let (next, hand_over) = cluster.hand_over(first, &others, "TERM").await;
     // That a replica has made all its calls: it has compared all roles.
-    compared(&second).await;
-    let before = third.proxy.actions().len() + fourth.proxy.actions().len();
-    assert_eq!(before, 0, "they stand by");
-    let replicas = [&third, &fourth];
+    compared(others[next]).await;
+    let fourth = cluster.replica().await;
+    let led_by_old = next == 0;
     second.controller.process().signal("TERM");
-    let last = eventually_within(PATIENCE, "a new replica to lead", || async {
-        let leads = replicas.iter().position(|r| r.proxy.first_and_last_call().is_some());
-        leads.ok_or("neither does")
-    })
-    .await;
-    let [third, fourth] = replicas;
-    let (leader, other) = if last == 0 { (third, fourth) } else { (fourth, third) };
-    compared(leader).await;
-    assert_eq!(other.proxy.actions(), Vec::<String>::new());
-    let calls = [second.proxy.actions(), leader.proxy.actions()].concat();
-    println!("hand-over in {:.1} s; calls: {calls:?}", from_first.as_secs_f64());
+    let calls_of_second = cluster.retire(second).await;
+    let others = [&third, &fourth];
+    let (next, _) = calls_iam(&others).await;
+    assert!(led_by_old || next == 0, "the one that leads goes on");
+    compared(others[next]).await;
+    assert_eq!(others[1 - next].proxy.actions(), Vec::<String>::new(), "the other stands by");
+    let calls = [calls_of_second, others[next].proxy.actions()].concat();
+    println!("hand-over in {:.1} s; calls: {calls:?}", hand_over.as_secs_f64());
     assert!(calls.len() <= 5, "{calls:?}");
+    cluster.assert_one_at_a_time(others[next]);
 }
 
 /// Returns when the replica has compared all roles once.
