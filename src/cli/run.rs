@@ -166,7 +166,7 @@ async fn prepare(
         }
     };
     let on_attempt = Arc::new(move |attempt: Attempt| {
-        metrics.iam_request(attempt.action, attempt.status, attempt.throttled);
+        metrics.iam_request(attempt.action, attempt.status, attempt.code, attempt.throttled);
     });
     let iam = Iam::new(&aws, on_attempt, may_call);
     Ok((Servers { client, cluster, iam }, election))

@@ -14,6 +14,8 @@ use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
+use super::error::{ErrorKind, code_in};
+
 /// One request to IAM.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Attempt {
@@ -21,6 +23,8 @@ pub struct Attempt {
     pub action: String,
     /// HTTP status of the answer; `None` when there was none.
     pub status: Option<u16>,
+    /// IAM's code, as in `NoSuchEntity`, when it answered with an error; `other` for one that is not known.
+    pub code: Option<&'static str>,
     /// Whether the answer was to slow down.
     pub throttled: bool,
 }
@@ -104,37 +108,12 @@ impl Intercept for Reporter {
             }
         }
         config.interceptor_state().unset::<Request>();
-        (self.on_attempt)(Attempt {
-            action: action(config),
-            status,
-            throttled: response.and_then(|response| response.body().bytes()).is_some_and(throttles),
-        });
+        // An interceptor has no typed error yet.
+        let refusal = response.filter(|response| !response.status().is_success());
+        let code = refusal.and_then(|response| response.body().bytes()).and_then(code_in);
+        let kind = code.and_then(ErrorKind::of_code);
+        let throttled = kind == Some(ErrorKind::Throttled);
+        (self.on_attempt)(Attempt { action: action(config), status, code, throttled });
         Ok(())
-    }
-}
-
-/// Whether this is the body of an answer to slow down. The code is looked for in the text because an
-/// interceptor has no typed error yet. Codes: IAM API reference, "Common Errors", and those that the SDK
-/// knows as throttling.
-fn throttles(body: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(body);
-    ["<Code>Throttl", "<Code>RequestLimitExceeded<", "<Code>TooManyRequestsException<"]
-        .iter()
-        .any(|code| text.contains(code))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_to_slow_down_is_known_by_its_code() {
-        assert!(throttles(
-            b"<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>"
-        ));
-        assert!(!throttles(
-            b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>"
-        ));
-        assert!(!throttles(b"<Description>Throttling</Description>"));
     }
 }

@@ -73,38 +73,9 @@ impl ErrorKind {
         }
     }
 
-    fn of_code(code: &str) -> Option<Self> {
-        Some(match code {
-            "NoSuchEntity" => Self::NotFound,
-            "EntityAlreadyExists" => Self::AlreadyExists,
-            "ConcurrentModification" | "EntityTemporarilyUnmodifiable" => Self::Conflict,
-            "DeleteConflict" => Self::DeleteConflict,
-            "MalformedPolicyDocument"
-            | "UnmodifiableEntity"
-            | "InvalidInput"
-            | "ValidationError"
-            | "InvalidParameterValue"
-            | "PolicyNotAttachable" => Self::Refused,
-            "LimitExceeded" => Self::LimitExceeded,
-            "Throttling"
-            | "ThrottlingException"
-            | "RequestLimitExceeded"
-            | "TooManyRequestsException" => Self::Throttled,
-            "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
-                Self::AccessDenied
-            }
-            "InvalidClientTokenId"
-            | "UnrecognizedClientException"
-            | "ExpiredToken"
-            | "ExpiredTokenException"
-            | "RequestExpired"
-            | "SignatureDoesNotMatch"
-            | "IncompleteSignature"
-            | "MissingAuthenticationToken"
-            | "OptInRequired" => Self::Credentials,
-            "ServiceFailure" | "InternalFailure" | "ServiceUnavailable" => Self::Unavailable,
-            _ => return None,
-        })
+    /// What a code of IAM's means; `None` when it is not known.
+    pub(super) fn of_code(code: &str) -> Option<Self> {
+        CODES.iter().find(|(known, _)| *known == code).map(|(_, kind)| *kind)
     }
 
     /// For an answer without a code that we know: by HTTP status alone.
@@ -116,6 +87,51 @@ impl ErrorKind {
             _ => Self::Unavailable,
         }
     }
+}
+
+/// The codes that IAM answers with and what each means (IAM API reference, "Common Errors" and the errors of each
+/// action; the names that other AWS services give to the same are understood too).
+const CODES: [(&str, ErrorKind); 31] = [
+    ("NoSuchEntity", ErrorKind::NotFound),
+    ("EntityAlreadyExists", ErrorKind::AlreadyExists),
+    ("ConcurrentModification", ErrorKind::Conflict),
+    ("EntityTemporarilyUnmodifiable", ErrorKind::Conflict),
+    ("DeleteConflict", ErrorKind::DeleteConflict),
+    ("MalformedPolicyDocument", ErrorKind::Refused),
+    ("UnmodifiableEntity", ErrorKind::Refused),
+    ("InvalidInput", ErrorKind::Refused),
+    ("ValidationError", ErrorKind::Refused),
+    ("InvalidParameterValue", ErrorKind::Refused),
+    ("PolicyNotAttachable", ErrorKind::Refused),
+    ("LimitExceeded", ErrorKind::LimitExceeded),
+    ("Throttling", ErrorKind::Throttled),
+    ("ThrottlingException", ErrorKind::Throttled),
+    ("RequestLimitExceeded", ErrorKind::Throttled),
+    ("TooManyRequestsException", ErrorKind::Throttled),
+    ("AccessDenied", ErrorKind::AccessDenied),
+    ("AccessDeniedException", ErrorKind::AccessDenied),
+    ("UnauthorizedOperation", ErrorKind::AccessDenied),
+    ("InvalidClientTokenId", ErrorKind::Credentials),
+    ("UnrecognizedClientException", ErrorKind::Credentials),
+    ("ExpiredToken", ErrorKind::Credentials),
+    ("ExpiredTokenException", ErrorKind::Credentials),
+    ("RequestExpired", ErrorKind::Credentials),
+    ("SignatureDoesNotMatch", ErrorKind::Credentials),
+    ("IncompleteSignature", ErrorKind::Credentials),
+    ("MissingAuthenticationToken", ErrorKind::Credentials),
+    ("OptInRequired", ErrorKind::Credentials),
+    ("ServiceFailure", ErrorKind::Unavailable),
+    ("InternalFailure", ErrorKind::Unavailable),
+    ("ServiceUnavailable", ErrorKind::Unavailable),
+];
+
+/// The code in the body of an answer that is an error: one that is known, or `other`. For those who see answers before
+/// the SDK has read them.
+pub(super) fn code_in(body: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(body);
+    let (code, _) = text.split_once("<Code>")?.1.split_once("</Code>")?;
+    let known = CODES.iter().find(|(known, _)| *known == code.trim());
+    Some(known.map_or("other", |(known, _)| known))
 }
 
 /// A failed call. Its text says which action on which role, and IAM's own words.
@@ -242,6 +258,27 @@ mod tests {
         for (code, kind, retry) in table {
             assert_eq!(ErrorKind::of_code(code), Some(kind), "kind of {code}");
             assert_eq!(kind.retry(), retry, "retry after {code}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_known_by_its_code_and_by_nothing_else_in_it() {
+        let table = [
+            (
+                "<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>",
+                Some("Throttling"),
+            ),
+            (
+                "<Error><Code>\n AccessDenied </Code><Message>Throttling</Message></Error>",
+                Some("AccessDenied"),
+            ),
+            ("<Error><Code>Invented</Code></Error>", Some("other")),
+            ("<Description>Throttling</Description>", None),
+            ("<Error><Code>Throttling", None),
+            ("", None),
+        ];
+        for (body, code) in table {
+            assert_eq!(code_in(body.as_bytes()), code, "{body}");
         }
     }
 }

@@ -35,6 +35,7 @@ struct ActionLabels {
 struct IamLabels {
     action: String,
     status: String,
+    code: &'static str,
 }
 
 /// What a condition of a resource says. Its three parts come from enums of the program.
@@ -144,7 +145,7 @@ impl Metrics {
         );
         registry.register(
             "iam_requests",
-            "Requests sent to IAM, by action and HTTP status of the answer (none: no answer)",
+            "Requests sent to IAM, by action, HTTP status and code of the answer (none: no answer, or no error)",
             self.iam_requests.clone(),
         );
         registry.register(
@@ -216,14 +217,21 @@ impl Metrics {
         self.reconcile_errors.inc();
     }
 
-    /// A request went to IAM and was answered with this HTTP status, or not at all; `throttled` when the
-    /// answer was to slow down.
-    pub fn iam_request(&self, action: String, status: Option<u16>, throttled: bool) {
+    /// A request went to IAM and was answered with this HTTP status, or not at all, and with this code when it was an
+    /// error; `throttled` when that was to slow down.
+    pub fn iam_request(
+        &self,
+        action: String,
+        status: Option<u16>,
+        code: Option<&'static str>,
+        throttled: bool,
+    ) {
         if throttled {
             self.iam_throttled.get_or_create(&ActionLabels { action: action.clone() }).inc();
         }
         let status = status.map_or_else(|| "none".into(), |status| status.to_string());
-        self.iam_requests.get_or_create(&IamLabels { action, status }).inc();
+        let code = code.unwrap_or("none");
+        self.iam_requests.get_or_create(&IamLabels { action, status, code }).inc();
     }
 
     /// A role was found changed behind the resource's back.

@@ -154,7 +154,8 @@ async fn health_and_metrics_tell_how_it_is_doing() {
     assert_eq!(status, 200);
     for line in [
         r#"streamrole_reconciles_total{reason="Synced"}"#,
-        r#"streamrole_iam_requests_total{action="CreateRole",status="200"} 1"#,
+        r#"streamrole_iam_requests_total{action="CreateRole",status="200",code="none"} 1"#,
+        r#"streamrole_iam_requests_total{action="CreateRole",status="400",code="Throttling"} "#,
         r#"streamrole_iam_throttled_total{action="CreateRole"} "#,
         r#"streamrole_resources{condition="Ready",status="True",reason="Synced"} 1"#,
         "streamrole_drift_found_total 1",
