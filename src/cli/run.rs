@@ -115,17 +115,23 @@ async fn start(args: Args) -> Result<(), Error> {
         resync: args.resync,
         concurrency: args.concurrency,
     };
-    let telling = match election {
+    let ended = match election {
         None => {
             let elected = std::future::ready(());
             controller::run(options, servers, metrics, health, elected, stop).await
         }
-        Some((election, claim)) => {
+        Some((mut election, claim)) => {
             let elected = async move { claim.won().await };
-            election.lead(controller::run(options, servers, metrics, health, elected, stop)).await?
+            let work = controller::run(options, servers, metrics, health, elected, stop);
+            let ended = election.lead(work).await?;
+            // What is still under way has until the lease runs out.
+            if ended.in_order {
+                election.release().await;
+            }
+            ended
         }
     };
-    telling.end().await;
+    ended.tell().await;
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! Leader election: of several replicas one works, and it knows when it has to stop. A Lease object is
 //! changed by compare-and-swap only. Clocks of different machines are never compared: who waits counts from
 //! when it saw the lease change, who holds counts from before it asked, both on their own monotonic clock.
-//! So a holder's claim always ends before anybody else's begins. What the clock does not count is a machine
-//! that is suspended; requests are checked one by one for that reason, at the moment they are sent.
+//! So a holder's claim always ends before anybody else's begins. A process can be stopped and go on at any point, so
+//! requests are checked one by one too, at the moment they are sent. Not covered: a machine that is suspended whole, whose
+//! clock stands still; nodes of a cluster are not.
 //! (Coordination API: <https://kubernetes.io/docs/concepts/architecture/leases/>.)
 
 use std::fmt;
@@ -141,12 +142,11 @@ impl Election {
         }
     }
 
-    /// Does `work`, which is to wait for the claim by itself, and meanwhile stands for election. Gives the
-    /// lease back once `work` is done.
+    /// Does `work`, which is to wait for the claim by itself, and meanwhile stands for election.
     ///
     /// # Errors
     /// [`Lost`] when the claim ends before the work does; `work` is then dropped wherever it is.
-    pub async fn lead<T>(mut self, work: impl Future<Output = T>) -> Result<T, Lost> {
+    pub async fn lead<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Lost> {
         let claim = self.claim.clone();
         let expired = Lost {
             lease: self.name.clone(),
@@ -160,16 +160,12 @@ impl Election {
             }
             work.as_mut().poll(context)
         });
-        let done = tokio::select! {
+        tokio::select! {
             biased;
-            () = claim.ran_out() => return Err(expired),
-            lost = self.stand() => return Err(lost),
-            done = guarded => done,
-        };
-        if claim.is_won() {
-            self.release().await;
+            () = claim.ran_out() => Err(expired),
+            lost = self.stand() => Err(lost),
+            done = guarded => Ok(done),
         }
-        Ok(done)
     }
 
     /// Takes the lease when it is free and keeps it; ends when another has it nevertheless.
@@ -256,8 +252,11 @@ impl Election {
         }
     }
 
-    /// Lets the others have the lease without waiting for its end.
-    async fn release(&self) {
+    /// Lets the others have the lease, if this one does, without waiting for its end.
+    pub async fn release(self) {
+        if !self.claim.is_won() {
+            return;
+        }
         let release = async {
             let Some(lease) = self.leases.get_opt(&self.name.name).await? else { return Ok(()) };
             if holder(&lease) != Some(&self.identity) {

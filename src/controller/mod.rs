@@ -96,21 +96,25 @@ pub struct Servers {
     pub iam: Iam,
 }
 
-/// What is left to tell when the work is done.
-pub struct Telling(tokio::task::JoinHandle<()>);
+/// How the work ended.
+pub struct Ended {
+    /// Whether nothing is under way any more, so that another may begin at once. If not, IAM may still be at work on
+    /// a last request.
+    pub in_order: bool,
+    telling: tokio::task::JoinHandle<()>,
+}
 
-impl Telling {
-    /// Waits until all is told, for at most 5 s.
-    pub async fn end(self) {
-        if tokio::time::timeout(LAST_WORDS, self.0).await.is_err() {
+impl Ended {
+    /// Waits until the last events are told, for at most 5 s.
+    pub async fn tell(self) {
+        if tokio::time::timeout(LAST_WORDS, self.telling).await.is_err() {
             warn!("stopped with events untold");
         }
     }
 }
 
 /// Runs until `stop` turns true, then lets running reconciles end, for at most 15 s. Until `elected` is done
-/// it watches, so that it can go to work at once, and does nothing else. Another may work as soon as it
-/// returns; events may be left to tell.
+/// it watches, so that it can go to work at once, and does nothing else. Events may be left to tell.
 pub async fn run(
     options: Options,
     servers: Servers,
@@ -118,7 +122,7 @@ pub async fn run(
     health: Health,
     elected: impl Future<Output = ()> + Send + 'static,
     stop: watch::Receiver<bool>,
-) -> Telling {
+) -> Ended {
     let Servers { client, cluster, iam } = servers;
     let (events, sending) = events::events(client.clone());
     let telling = tokio::spawn(sending);
@@ -191,11 +195,16 @@ pub async fn run(
         stopped(stop.clone()).await;
         tokio::time::sleep(DRAIN).await;
     };
-    tokio::select! {
-        () = drained => info!("stopped"),
-        () = overdue => warn!("stopped with work unfinished after {DRAIN:?}; the next start takes it up"),
+    let in_order = tokio::select! {
+        () = drained => true,
+        () = overdue => false,
+    };
+    if in_order {
+        info!("stopped");
+    } else {
+        warn!("stopped with work unfinished after {DRAIN:?}; the next start takes it up");
     }
-    Telling(telling)
+    Ended { in_order, telling }
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {

@@ -119,6 +119,26 @@ async fn a_leader_that_is_asked_to_stop_hands_over_to_the_one_that_stood_by() {
 }
 
 #[tokio::test]
+async fn a_leader_that_stops_with_a_call_under_way_does_not_give_the_lease_back() {
+    let world = world("stops-amid-call").await;
+    let first = Replica::start(&world).await;
+    first.leads().await;
+    let held_by = holder(&world).await;
+    first.proxy.inject("PutRolePolicy", None, Fault::Hang);
+    world.apply("events", &world.kinesis_spec("events")).await;
+    first.proxy.saw("PutRolePolicy").await;
+    first.controller.process().signal("TERM");
+    let (status, log, _) = first.ends().await;
+    assert_eq!(status, 0, "{log}");
+    assert!(log.contains("stopped with work unfinished"), "{log}");
+    assert_eq!(holder(&world).await, held_by, "IAM may still be at work: {log}");
+
+    let second = Replica::start(&world).await;
+    second.leads().await;
+    world.ready("events").await;
+}
+
+#[tokio::test]
 async fn a_leader_that_was_stopped_for_a_while_makes_no_call_once_it_goes_on() {
     let world = world("stopped-leader").await;
     let stale = Replica::start(&world).await;
