@@ -1,5 +1,7 @@
 //! The command line: one file a subcommand, each thin.
 
+mod check;
+mod connect;
 mod crd;
 mod iam_policy;
 mod rbac;
@@ -28,6 +30,8 @@ struct Cli {
 enum Command {
     /// Run the controller.
     Run(run::Args),
+    /// Say whether a controller could work from here: the cluster, its rights there, AWS. Changes nothing.
+    Check(check::Args),
     /// Print the CustomResourceDefinition that the cluster needs.
     Crd,
     /// Print the reference of the resource as Markdown.
@@ -57,6 +61,9 @@ enum Error {
     /// AWS cannot be used.
     #[error(transparent)]
     Credentials(#[from] iam::NoCredentials),
+    /// IAM cannot be used.
+    #[error(transparent)]
+    Iam(#[from] iam::IamError),
     /// Another replica may lead.
     #[error(transparent)]
     Lost(#[from] controller::Lost),
@@ -81,6 +88,7 @@ enum Error {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(args),
+        Command::Check(args) => check::check(&args),
         Command::Crd => crd::print(),
         Command::Reference => reference::print(),
         Command::Rbac(args) => rbac::print(&args),

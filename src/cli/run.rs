@@ -9,11 +9,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::controller::{self, Claim, ClusterId, Election, LeaseName, Options, Servers};
+use crate::controller::{self, Claim, ClusterId, Election, Options, Servers};
 use crate::iam::{self, Attempt, Iam, MayCall};
 use crate::telemetry::{self, Health, LogFormat, Metrics, Telemetry};
 
 use super::Error;
+use super::connect::{self, Cluster, Where};
 
 /// Flags of `streamrole run`. The cluster is that of KUBECONFIG, or the one the process runs in; AWS
 /// credentials, region and endpoint are found as by every AWS SDK (AWS_REGION, AWS_PROFILE,
@@ -21,14 +22,8 @@ use super::Error;
 /// `OTEL_EXPORTER_OTLP_ENDPOINT` if that is set.
 #[derive(ClapArgs, Debug)]
 pub(super) struct Args {
-    /// Watch this namespace only; can be repeated. Without it, all namespaces are watched.
-    #[arg(
-        long,
-        env = "STREAMROLE_WATCH_NAMESPACE",
-        value_delimiter = ',',
-        value_name = "NAMESPACE"
-    )]
-    watch_namespace: Vec<String>,
+    #[command(flatten)]
+    place: Where,
 
     /// How often all roles are compared with their declaration, as in 10m or 1h.
     #[arg(long, env = "STREAMROLE_RESYNC", default_value = "10m", value_parser = duration, value_name = "DURATION")]
@@ -37,29 +32,6 @@ pub(super) struct Args {
     /// How many roles are worked on in IAM at once.
     #[arg(long, env = "STREAMROLE_CONCURRENCY", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000), value_name = "N")]
     concurrency: u16,
-
-    /// Of several replicas let one work, chosen by a Lease; the others stand by.
-    #[arg(long, env = "STREAMROLE_LEADER_ELECTION")]
-    leader_election: bool,
-
-    /// Name of the Lease.
-    #[arg(
-        long,
-        env = "STREAMROLE_LEASE_NAME",
-        default_value = controller::CONTROLLER_NAME,
-        value_name = "NAME",
-        requires = "leader_election"
-    )]
-    lease_name: String,
-
-    /// Namespace of the Lease. Without it, the one of the pod or of the kubeconfig's context.
-    #[arg(
-        long,
-        env = "STREAMROLE_LEASE_NAMESPACE",
-        value_name = "NAMESPACE",
-        requires = "leader_election"
-    )]
-    lease_namespace: Option<String>,
 
     /// How log lines are written.
     #[arg(long, env = "STREAMROLE_LOG_FORMAT", default_value = "text")]
@@ -87,10 +59,7 @@ pub(super) fn run(args: Args) -> Result<(), Error> {
         Format::Json => LogFormat::Json,
         Format::Text => LogFormat::Text,
     });
-    // An error means that one is installed already, which is as good.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    // One thread: the loop waits for the network, and each thread more would hold memory of its own.
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(start(args))
+    connect::on_one_thread(start(args))
 }
 
 async fn start(args: Args) -> Result<(), Error> {
@@ -111,7 +80,7 @@ async fn start(args: Args) -> Result<(), Error> {
         }
     };
     let options = Options {
-        namespaces: args.watch_namespace,
+        namespaces: args.place.watch_namespace,
         resync: args.resync,
         concurrency: args.concurrency,
     };
@@ -139,22 +108,10 @@ async fn prepare(
     args: &Args,
     metrics: Arc<Metrics>,
 ) -> Result<(Servers, Option<(Election, Claim)>), Error> {
-    let config =
-        kube::Config::infer().await.map_err(|error| Error::NoCluster(error.to_string()))?;
-    let server = config.cluster_url.to_string();
-    let lease = args.leader_election.then(|| LeaseName {
-        namespace: args.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone()),
-        name: args.lease_name.clone(),
-    });
-    let client =
-        kube::Client::try_from(config).map_err(|error| Error::NoCluster(error.to_string()))?;
-
-    let aws = aws_config::load_from_env().await;
-    if aws.region().is_none() {
-        return Err(Error::NoRegion);
-    }
+    let Cluster { client, server, lease } = connect::cluster(&args.place).await?;
+    let aws = connect::aws().await?;
     let (cluster, credentials) = futures::join!(
-        controller::wait_for_cluster(&client, &server, &args.watch_namespace, lease.as_ref()),
+        controller::wait_for_cluster(&client, &server, &args.place.watch_namespace, lease.as_ref()),
         iam::wait_for_credentials(&aws),
     );
     let (cluster, ()): (ClusterId, ()) = (cluster?, credentials?);

@@ -42,7 +42,9 @@ use own_writes::OwnWrites;
 use watched::{Feed, Watched};
 
 pub use lease::{Claim, Election, LeaseName, Lost};
-pub use preflight::{ClusterId, ClusterNotReady, wait_for_cluster};
+pub use preflight::{
+    ClusterId, ClusterNotReady, denied_but_not_needed, look_at_cluster, wait_for_cluster,
+};
 pub use rbac::{cluster_role, lease_role};
 
 /// Field manager and event reporter.

@@ -71,8 +71,8 @@ pub enum ClusterNotReady {
     },
 }
 
-/// Waits until `server` can be reached and knows and allows the resource in `namespaces` (all when empty),
-/// and the lease if there is one, and returns the cluster's identity. Says on the log what is missing, with pauses that grow to 30 s.
+/// Waits until [`look_at_cluster`] finds nothing missing, and returns the cluster's identity. Says on the log what is
+/// missing, with pauses that grow to 30 s.
 ///
 /// # Errors
 /// None in practice: it waits as long as it takes, and the caller bounds it.
@@ -84,11 +84,11 @@ pub async fn wait_for_cluster(
 ) -> Result<ClusterId, ClusterNotReady> {
     let patiently =
         ExponentialBuilder::default().with_max_delay(Duration::from_secs(30)).without_max_times();
-    let cluster = (|| look(client, server, namespaces, lease))
+    let cluster = (|| look_at_cluster(client, server, namespaces, lease))
         .retry(patiently)
         .notify(|missing, pause| warn!("{missing}. Trying again in {pause:.0?}"))
         .await?;
-    for right in denied_in(client, &rbac::wanted(), namespaces).await {
+    for right in denied_but_not_needed(client, namespaces).await {
         warn!(
             "the controller may not {right}. It works without, and what it does is told by status and log only; to have events, apply deploy/rbac"
         );
@@ -96,7 +96,17 @@ pub async fn wait_for_cluster(
     Ok(cluster)
 }
 
-async fn look(
+/// Of the rights without which the controller works but says less, those that it does not have, in words.
+pub async fn denied_but_not_needed(client: &Client, namespaces: &[String]) -> Vec<String> {
+    denied_in(client, &rbac::wanted(), namespaces).await
+}
+
+/// Whether `server` can be reached and knows and allows the resource in `watched` namespaces (all when empty), and the
+/// lease if there is one. Returns the cluster's identity.
+///
+/// # Errors
+/// The first thing that is missing.
+pub async fn look_at_cluster(
     client: &Client,
     server: &str,
     watched: &[String],

@@ -28,13 +28,17 @@ pub struct NoCredentials {
 pub async fn wait_for_credentials(config: &SdkConfig) -> Result<(), NoCredentials> {
     let patiently =
         ExponentialBuilder::default().with_max_delay(Duration::from_secs(30)).without_max_times();
-    (|| look(config))
+    (|| look_for_credentials(config))
         .retry(patiently)
         .notify(|missing, pause| warn!("{missing}. Trying again in {pause:.0?}"))
         .await
 }
 
-async fn look(config: &SdkConfig) -> Result<(), NoCredentials> {
+/// Whether the provider chain of `config` yields credentials.
+///
+/// # Errors
+/// Why it does not.
+pub async fn look_for_credentials(config: &SdkConfig) -> Result<(), NoCredentials> {
     let Some(provider) = config.credentials_provider() else {
         return Err(NoCredentials { cause: "no provider is configured".into() });
     };

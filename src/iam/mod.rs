@@ -27,7 +27,7 @@ use crate::role::{NewRole, ObservedRole, RoleName, Write};
 
 pub use action::Action;
 pub use attempts::{Attempt, MayCall, OnAttempt};
-pub use credentials::{NoCredentials, wait_for_credentials};
+pub use credentials::{NoCredentials, look_for_credentials, wait_for_credentials};
 pub use error::{ErrorKind, IamError, Retry};
 pub use permissions::{PermissionsPolicy, PolicyDocument, Scope};
 pub use snapshot::{Page, RoleSettings};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Pod, PodSpec};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
@@ -49,9 +49,15 @@ fn deployment(documents: &[Value]) -> Deployment {
     deployment
 }
 
-fn arguments(documents: &[Value]) -> Vec<String> {
-    let template = deployment(documents).spec.unwrap().template;
-    let [container] = template.spec.unwrap().containers.try_into().unwrap();
+/// The controller's pod and, of the chart, the one of `helm test`.
+fn pods(documents: &[Value]) -> Vec<PodSpec> {
+    let controller = deployment(documents).spec.unwrap().template.spec;
+    let tests: Vec<Pod> = of_kind(documents, "Pod");
+    controller.into_iter().chain(tests.into_iter().filter_map(|pod| pod.spec)).collect()
+}
+
+fn arguments(pod: PodSpec) -> Vec<String> {
+    let [container] = pod.containers.try_into().unwrap();
     container.args.unwrap()
 }
 
@@ -116,40 +122,46 @@ async fn the_pods_are_allowed_where_pod_security_is_restricted() {
         json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
     let patch = Patch::Merge(restricted);
     namespaces.patch("pod-security", &PatchParams::default(), &patch).await.unwrap();
-    let pods: Api<Pod> = Api::namespaced(world.client.clone(), "pod-security");
+    let api: Api<Pod> = Api::namespaced(world.client.clone(), "pod-security");
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     for name in ALL {
-        let template = deployment(&documents(name).await).spec.unwrap().template;
-        let mut pod = Pod { spec: template.spec, ..Pod::default() };
-        pod.metadata.name = Some(name.into());
-        pods.create(&dry_run, &pod).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        for spec in pods(&documents(name).await) {
+            let mut pod = Pod { spec: Some(spec), ..Pod::default() };
+            pod.metadata.name = Some(name.into());
+            let allowed = api.create(&dry_run, &pod).await;
+            allowed.unwrap_or_else(|error| panic!("{name}: {error}"));
 
-        pod.spec.as_mut().unwrap().containers[0].security_context = None;
-        let refused = pods.create(&dry_run, &pod).await.expect_err("pod security is enforced");
-        assert!(refused.to_string().contains("restricted"), "{refused}");
+            pod.spec.as_mut().unwrap().containers[0].security_context = None;
+            let refused = api.create(&dry_run, &pod).await.expect_err("pod security is enforced");
+            assert!(refused.to_string().contains("restricted"), "{refused}");
+        }
     }
 }
 
 #[tokio::test]
 async fn the_binary_understands_the_arguments_of_both_package_forms() {
-    let helm = arguments(&documents("helm-default").await);
-    assert_eq!(helm, arguments(&documents("kustomize-base").await));
+    let [controller, test] = pods(&documents("helm-default").await).try_into().unwrap();
+    let [base] = pods(&documents("kustomize-base").await).try_into().unwrap();
+    assert_eq!(arguments(controller), arguments(base));
+    assert_eq!(arguments(test), ["check", "--leader-election", "--lease-name=streamrole"]);
     for name in ALL {
-        let mut arguments = arguments(&documents(name).await);
-        for argument in &mut arguments {
-            if argument.starts_with("--listen=") {
-                *argument = "--listen=127.0.0.1:0".into();
+        for pod in pods(&documents(name).await) {
+            let mut arguments = arguments(pod);
+            for argument in &mut arguments {
+                if argument.starts_with("--listen=") {
+                    *argument = "--listen=127.0.0.1:0".into();
+                }
             }
+            let mut command = Command::new(binary());
+            // It comes as far as looking for a cluster.
+            command.args(&arguments).env_clear().env("KUBECONFIG", "/nonexistent");
+            let run = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+            let said = String::from_utf8_lossy(&run.stderr);
+            assert!(
+                said.contains("no Kubernetes cluster is configured"),
+                "{name}: {arguments:?}: {said}"
+            );
         }
-        let mut command = Command::new(binary());
-        // It comes as far as looking for a cluster.
-        command.args(&arguments).env_clear().env("KUBECONFIG", "/nonexistent");
-        let run = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-        let said = String::from_utf8_lossy(&run.stderr);
-        assert!(
-            said.contains("no Kubernetes cluster is configured"),
-            "{name}: {arguments:?}: {said}"
-        );
     }
 }
 

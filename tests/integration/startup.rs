@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use support::{Controller, ControllerOptions, Fault, Stack, eventually};
+use support::{Controller, ControllerOptions, Fault, Stack, eventually, set_aws_environment};
 
 use crate::world::{World, binary, stack};
 
@@ -125,6 +125,44 @@ async fn missing_aws_settings_are_said_with_their_remedy() {
     let controller = without(&["AWS_REGION", "AWS_DEFAULT_REGION"]).await;
     says(&controller, &["no AWS region is configured", "AWS_REGION"]).await;
     assert_ne!(controller.wait().unwrap(), 0, "waiting cannot help");
+}
+
+/// What `streamrole check` says as this user of the cluster, and whether all is well.
+async fn checked(world: &World, kubeconfig: &std::path::Path, flags: &[&str]) -> (bool, String) {
+    let mut check = Command::new(binary());
+    check.arg("check").args(flags).env("KUBECONFIG", kubeconfig);
+    set_aws_environment(&mut check, world.proxy.url());
+    let run = tokio::task::spawn_blocking(move || check.output()).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
+    (run.status.success(), said.into_owned())
+}
+
+#[tokio::test]
+async fn a_check_says_what_is_there_and_what_is_missing_and_changes_nothing() {
+    let world = World::without_controller("check").await;
+    let controller = stack().await.controller_kubeconfig();
+    let (is_well, said) = checked(&world, &controller, &[]).await;
+    assert!(is_well, "{said}");
+    assert!(said.contains("knows the resource and allows what is needed"), "{said}");
+    assert!(said.contains("IAM accepts the AWS credentials"), "{said}");
+    assert_eq!(world.proxy.actions(), ["ListRoles"]);
+
+    let denied = Fault::answer(403, "AccessDenied", "not authorized to perform: iam:ListRoles");
+    world.proxy.inject("ListRoles", None, denied);
+    let (is_well, said) = checked(&world, &controller, &[]).await;
+    assert!(is_well && said.contains("four calls a role"), "{said}");
+    world.proxy.heal();
+    let unknown = Fault::answer(403, "InvalidClientTokenId", "The security token is invalid");
+    world.proxy.inject("ListRoles", None, unknown);
+    let (is_well, said) = checked(&world, &controller, &[]).await;
+    assert!(!is_well && said.contains("The security token is invalid"), "{said}");
+
+    // The controller's account has no Role for a Lease here.
+    let flags = ["--leader-election", "--lease-namespace", "check"];
+    let (is_well, said) = checked(&world, &controller, &flags).await;
+    assert!(!is_well && said.contains("leases.coordination.k8s.io"), "{said}");
+    let (is_well, said) = checked(&world, std::path::Path::new("/nonexistent"), &[]).await;
+    assert!(!is_well && said.contains("no Kubernetes cluster is configured"), "{said}");
 }
 
 #[tokio::test]

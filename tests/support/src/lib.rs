@@ -33,7 +33,7 @@ pub use proxy::{Fault, Proxy};
 pub use query::Call;
 pub use rate_limit::RateLimit;
 pub use resources::{api_resource, create_resources};
-pub use stack::{ACCOUNT_ID, Stack, iam_at};
+pub use stack::{ACCOUNT_ID, Stack, iam_at, set_aws_environment};
 pub use tunnel::Tunnel;
 pub use wait::{eventually, eventually_within};
 

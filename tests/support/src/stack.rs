@@ -323,7 +323,7 @@ pub fn iam_at(url: &str) -> aws_sdk_iam::Client {
 }
 
 /// The AWS variables of a process that is to talk to the IAM endpoint at `url`, and to none else.
-pub(crate) fn set_aws_environment(command: &mut Command, url: &str) {
+pub fn set_aws_environment(command: &mut Command, url: &str) {
     command
         .env_remove("AWS_PROFILE")
         .env("AWS_ENDPOINT_URL", url)

@@ -45,3 +45,45 @@ subjects:
     name: {{ include "streamrole.serviceAccountName" . }}
     namespace: {{ .Release.Namespace }}
 {{- end -}}
+
+{{- /* Flags that say what the controller works with. */ -}}
+{{- define "streamrole.where" -}}
+{{- range .Values.controller.watchNamespaces }}
+- --watch-namespace={{ . }}
+{{- end }}
+{{- if .Values.leaderElection.enabled }}
+- --leader-election
+- --lease-name={{ include "streamrole.fullname" . }}
+{{- end }}
+{{- end -}}
+
+{{- define "streamrole.env" -}}
+- name: AWS_REGION
+  value: {{ .Values.aws.region }}
+{{- with .Values.controller.logLevel }}
+- name: RUST_LOG
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.tracing.otlpEndpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "streamrole.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "streamrole.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}

@@ -1,0 +1,45 @@
+//! `streamrole check`.
+
+use std::sync::Arc;
+
+use clap::Args as ClapArgs;
+
+use crate::controller;
+use crate::iam::{self, ErrorKind, Iam};
+
+use super::connect::{self, Cluster, Where};
+use super::{Error, print};
+
+/// Flags of `streamrole check`: those of `streamrole run` that say what it works with.
+#[derive(ClapArgs, Debug)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Where,
+}
+
+/// Says what a controller would find that is started like this, and changes nothing. The first thing that is missing
+/// ends it.
+pub(super) fn check(args: &Args) -> Result<(), Error> {
+    connect::on_one_thread(look(&args.place))
+}
+
+async fn look(place: &Where) -> Result<(), Error> {
+    let namespaces = &place.watch_namespace;
+    let Cluster { client, server, lease } = connect::cluster(place).await?;
+    controller::look_at_cluster(&client, &server, namespaces, lease.as_ref()).await?;
+    print(&format!("The cluster at {server} knows the resource and allows what is needed.\n"))?;
+    for right in controller::denied_but_not_needed(&client, namespaces).await {
+        print(&format!("It does not allow to {right}, so events are missing.\n"))?;
+    }
+
+    let aws = connect::aws().await?;
+    iam::look_for_credentials(&aws).await?;
+    let iam = Iam::new(&aws, Arc::new(|_| {}), Arc::new(|| true));
+    match iam.settings_page(None).await {
+        Ok(_) => print("IAM accepts the AWS credentials.\n"),
+        Err(error) if error.kind == ErrorKind::AccessDenied => print(&format!(
+            "IAM knows the AWS credentials; without this right a resync takes four calls a role: {error}.\n"
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
