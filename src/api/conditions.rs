@@ -74,7 +74,7 @@ pub enum Reason {
     DriftReported,
     /// The role holds policies that the resource does not declare, and `exclusivePolicies` is false.
     ExtraPolicies,
-    /// The spec breaks a rule that only the controller could check.
+    /// The spec breaks a rule that only the controller could check, or holds what this version cannot read.
     InvalidSpec,
     /// A role of this name exists and was not created for this resource.
     RoleNotOwned,

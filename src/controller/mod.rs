@@ -1,6 +1,7 @@
 //! The loop: watches resources, and for each brings the live role to what it declares and writes down
 //! how that went. What should happen is decided in `role` and `status`; here it is made to happen.
 
+mod announce;
 mod cleanup;
 mod converge;
 mod events;
@@ -16,6 +17,8 @@ mod requeue;
 mod resync;
 mod settled;
 mod status;
+mod unreadable;
+mod vanished;
 mod watched;
 
 use std::collections::BTreeMap;
@@ -33,13 +36,13 @@ use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tracing::{debug, info, warn};
 
-use crate::api::PinpointEventStreamRole;
+use crate::api::{ConditionType, PinpointEventStreamRole};
 use crate::iam::Iam;
 use crate::telemetry::{ConditionLabels, Counted, Health, Metrics};
 
 use neighbours::Neighbours;
 use own_writes::OwnWrites;
-use watched::{Feed, Watched};
+use watched::{Asides, Feed, Watched};
 
 pub use lease::{Claim, Election, LeaseName, Lost};
 pub use preflight::{
@@ -128,7 +131,7 @@ pub async fn run(
     let Servers { client, cluster, iam } = servers;
     let (events, sending) = events::events(client.clone());
     let telling = tokio::spawn(sending);
-    let (watched, feeds) = Watched::new(&options.namespaces);
+    let (watched, feeds, asides) = Watched::new(&options.namespaces);
     let context = Arc::new(Context {
         events,
         client: client.clone(),
@@ -191,7 +194,15 @@ pub async fn run(
             stopped(stop.clone()).await;
             resyncing.abort();
         };
-        futures::join!(controllers.collect::<()>(), no_more_resyncs);
+        let Asides { edited, vanished } = asides;
+        let edited = edited.take_until(stopped(stop.clone()));
+        let vanished = vanished.take_until(stopped(stop.clone()));
+        futures::join!(
+            controllers.collect::<()>(),
+            no_more_resyncs,
+            announce::announce(&context, edited),
+            vanished::let_go(&context, vanished),
+        );
     };
     let overdue = async {
         stopped(stop.clone()).await;
@@ -230,6 +241,11 @@ fn triggers(
         // Not Store::wait_until_ready: it wakes only the last of several who wait, and the controller is one.
         .inspect_ok(move |event| {
             context.neighbours.heard(event, &context.watched);
+            if let watcher::Event::Delete(DeserializeGuard(Ok(resource))) = event
+                && vanished::is_due(resource)
+            {
+                context.watched.vanished(resource);
+            }
             let all_listed = matches!(event, watcher::Event::InitDone);
             if let Some(tell) = tell_listed.take_if(|_| all_listed) {
                 // Nobody waits any more when the process is being stopped.
@@ -241,21 +257,25 @@ fn triggers(
             |resource: &Guarded| Some(reconcile::trigger(resource)),
             PredicateConfig::default(),
         )
-        .inspect_ok(move |resource| in_queue.watched.queue.enter(&ObjectRef::from_obj(resource)))
+        .inspect_ok(move |resource| drop(in_queue.watched.wait(resource)))
 }
 
 /// What the metrics tell of all resources.
 fn count(context: &Context) -> Counted {
     let mut conditions = BTreeMap::new();
     for guarded in context.watched.all() {
-        let Ok(resource) = &guarded.0 else { continue };
-        for condition in resource.status.iter().flat_map(|status| &status.conditions) {
-            let labels = ConditionLabels {
-                condition: condition.type_.clone(),
-                status: condition.status.clone(),
-                reason: condition.reason.clone(),
-            };
-            *conditions.entry(labels).or_default() += 1;
+        let mut count = |condition: &str, status: &str, reason: &str| {
+            let [condition, status, reason] = [condition, status, reason].map(str::to_owned);
+            *conditions.entry(ConditionLabels { condition, status, reason }).or_default() += 1;
+        };
+        if let Ok(resource) = &guarded.0 {
+            for condition in resource.status.iter().flat_map(|status| &status.conditions) {
+                count(&condition.type_, &condition.status, &condition.reason);
+            }
+        } else {
+            // Its status is not read either, but it is known what it says.
+            count(ConditionType::Ready.as_str(), "False", unreadable::REASON.as_str());
+            count(ConditionType::Stalled.as_str(), "True", unreadable::REASON.as_str());
         }
     }
     Counted { queue_depth: context.watched.queue.depth(), conditions }

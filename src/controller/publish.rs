@@ -2,9 +2,9 @@
 //! again.
 
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ObjectMeta, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
-use kube::{Api, Resource as _, ResourceExt as _};
+use kube::{Api, Resource as _, ResourceExt};
 use serde_json::json;
 use tracing::Instrument as _;
 use tracing::field::Empty;
@@ -16,7 +16,7 @@ use crate::role::{Change, Write};
 use super::cleanup::Farewell;
 use super::reconcile::Error;
 use super::status::{Progress, Verdict, status_after};
-use super::{CONTROLLER_NAME, Context};
+use super::{CONTROLLER_NAME, Context, Guarded};
 
 /// An event's note may hold 1 kB (API reference, `events.k8s.io/v1`).
 const LONGEST_NOTE: usize = 1024;
@@ -37,13 +37,16 @@ pub(super) fn span(resource: &PinpointEventStreamRole) -> Span {
     )
 }
 
-/// Writes the status if it says something new, tells events of what changed, and returns the status.
+/// Writes the status if it says something new, and tells events of what changed. What was edited meanwhile is not
+/// called ready, nor anything else that was true before.
 pub(super) async fn publish(
     resource: &PinpointEventStreamRole,
     context: &Context,
     progress: &Progress,
     verdict: &Verdict,
-) -> Result<PinpointEventStreamRoleStatus, Error> {
+) -> Result<(), Error> {
+    let (resource, is_edited) = as_of_now(resource, context);
+    let (resource, verdict) = (&resource, if is_edited { &Verdict::Progressing } else { verdict });
     let now = Timestamp::now();
     let status = status_after(resource, progress, verdict, now);
     log_outcome(resource, progress, verdict, &status);
@@ -55,9 +58,32 @@ pub(super) async fn publish(
         context.events.tell(event, resource.object_ref(&())).await;
     }
     if resource.status.as_ref() != Some(&status) {
-        write_status(resource, context, &status).await?;
+        write_status(resource, context, &status, Onto::AnyVersion).await?;
     }
-    Ok(status)
+    Ok(())
+}
+
+/// The resource as it was worked on, with the status that it has by now; or, when its spec was edited since, as that
+/// edit left it, and `true`.
+fn as_of_now(
+    resource: &PinpointEventStreamRole,
+    context: &Context,
+) -> (PinpointEventStreamRole, bool) {
+    let namespace = resource.namespace().unwrap_or_default();
+    let watched = context.watched.get(&namespace, &resource.name_any());
+    let latest = watched.as_ref().and_then(|guarded| guarded.0.as_ref().ok());
+    let is_edited = |latest: &PinpointEventStreamRole| {
+        // Deletion counts as a generation too.
+        latest.metadata.generation != resource.metadata.generation
+            && latest.metadata.deletion_timestamp.is_none()
+    };
+    match latest.filter(|latest| latest.metadata.uid == resource.metadata.uid) {
+        Some(latest) if is_edited(latest) => (latest.clone(), true),
+        Some(latest) => {
+            (PinpointEventStreamRole { status: latest.status.clone(), ..resource.clone() }, false)
+        }
+        None => (resource.clone(), false),
+    }
 }
 
 /// Tells what became of the role of a resource that is going away.
@@ -86,19 +112,39 @@ pub(super) async fn publish_farewell(
     context.events.tell(event, resource.object_ref(&())).await;
 }
 
-async fn write_status(
-    resource: &PinpointEventStreamRole,
+/// Which state of a resource a status may be written to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Onto {
+    /// Whatever it is by then.
+    AnyVersion,
+    /// The one that is given; the API server refuses it once somebody has written meanwhile.
+    ThisVersion,
+}
+
+/// Writes the whole status.
+pub(super) async fn write_status(
+    resource: &impl ResourceExt,
     context: &Context,
     status: &PinpointEventStreamRoleStatus,
+    onto: Onto,
 ) -> Result<(), Error> {
     let namespace = resource.namespace().ok_or(Error::Incomplete("namespace"))?;
-    let api: Api<PinpointEventStreamRole> = Api::namespaced(context.client.clone(), &namespace);
+    let api: Api<Guarded> = Api::namespaced(context.client.clone(), &namespace);
     let name = resource.name_any();
+    let metadata = ObjectMeta {
+        name: Some(name.clone()),
+        // So that a status never lands on another object that took the name meanwhile.
+        uid: resource.uid(),
+        resource_version: match onto {
+            Onto::AnyVersion => None,
+            Onto::ThisVersion => resource.resource_version(),
+        },
+        ..ObjectMeta::default()
+    };
     let body = json!({
         "apiVersion": PinpointEventStreamRole::api_version(&()),
         "kind": PinpointEventStreamRole::kind(&()),
-        // With the uid, a status never lands on another object that took the name meanwhile.
-        "metadata": {"name": name, "uid": resource.uid()},
+        "metadata": metadata,
         "status": status,
     });
     let params = PatchParams::apply(CONTROLLER_NAME).force();
@@ -151,7 +197,8 @@ fn events(
         events.push(event_of_changes(progress));
     }
     let said = |status: &PinpointEventStreamRoleStatus| {
-        status.ready().map(|ready| (ready.reason.clone(), ready.message.clone()))
+        let ready = status.ready()?;
+        Some((ready.reason.clone(), ready.message.clone(), ready.observed_generation))
     };
     let said_already = resource.status.as_ref().and_then(said) == said(status);
     if let (true, false, Some(ready)) = (is_bad_news(verdict), said_already, status.ready()) {
@@ -186,7 +233,8 @@ fn event_of_changes(progress: &Progress) -> Event {
     }
 }
 
-fn event(type_: EventType, reason: &str, action: &str, note: &str) -> Event {
+/// An event, its note cut to what one may hold.
+pub(super) fn event(type_: EventType, reason: &str, action: &str, note: &str) -> Event {
     Event {
         type_,
         reason: reason.into(),

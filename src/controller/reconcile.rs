@@ -21,7 +21,7 @@ use crate::api::{
 use crate::iam::Retry;
 
 use super::status::{Progress, Verdict};
-use super::{Context, Guarded, cleanup, converge, publish, settled};
+use super::{Context, Guarded, cleanup, converge, publish, settled, unreadable};
 
 /// When the API server is asked again for an object that it does not know.
 const AFTER_UNKNOWN: Duration = Duration::from_secs(2);
@@ -40,11 +40,6 @@ pub(super) enum Error {
     /// The role of a deleted resource is still there; the status says why.
     #[error("the resource cannot be let go yet; its status says why")]
     CleanupPending(Option<Duration>),
-    /// The stored object does not fit the schema.
-    #[error(
-        "the stored object cannot be read ({0}); correct it with kubectl edit, or delete and apply it again"
-    )]
-    Unreadable(String),
     /// The object lacks what every stored object has.
     #[error("the object has no {0}")]
     Incomplete(&'static str),
@@ -75,7 +70,7 @@ pub(super) async fn reconcile(
     let resource = match &resource.0 {
         Ok(resource) if is_asked_for(resource, &context) => resource,
         Ok(_) => return Ok(Action::await_change()),
-        Err(invalid) => return Err(Error::Unreadable(invalid.error.clone())),
+        Err(_) => return unreadable::reconcile(&resource, &context).await,
     };
     let reconciled = async {
         if settled::is_paused(resource) {
@@ -120,7 +115,7 @@ pub(super) fn after_error(resource: Arc<Guarded>, error: &Error, context: Arc<Co
             let pause = context.requeue.failed(&uid, Retry::Soon);
             pause.map_or_else(Action::await_change, Action::requeue)
         }
-        Error::Unreadable(_) | Error::Incomplete(_) => {
+        Error::Incomplete(_) => {
             context.metrics.reconcile_failed();
             Action::await_change()
         }
@@ -141,7 +136,12 @@ async fn with_finalizer(
             finalizer::Event::Cleanup(resource) => let_go(&resource, context).await,
         }
     });
-    done.await.map_err(|error| match error {
+    done.await.map_err(finalized)
+}
+
+/// Why the finalizer, or what it guards, could not be dealt with.
+pub(super) fn finalized(error: finalizer::Error<Error>) -> Error {
+    match error {
         finalizer::Error::ApplyFailed(error) | finalizer::Error::CleanupFailed(error) => error,
         finalizer::Error::AddFinalizer(kube::Error::Api(status))
         | finalizer::Error::RemoveFinalizer(kube::Error::Api(status))
@@ -154,7 +154,7 @@ async fn with_finalizer(
         }
         finalizer::Error::UnnamedObject => Error::Incomplete("name"),
         finalizer::Error::InvalidFinalizer => Error::Incomplete("valid finalizer"),
-    })
+    }
 }
 
 /// Nothing is written for a paused resource, and one that is being deleted has to wait.
@@ -170,11 +170,10 @@ async fn pause(resource: &PinpointEventStreamRole, context: &Context) -> Result<
 }
 
 async fn bring_about(
-    mut resource: PinpointEventStreamRole,
+    resource: PinpointEventStreamRole,
     context: &Context,
 ) -> Result<Action, Error> {
     let mut progress = Progress::of(&resource);
-    announce(&mut resource, context, &progress).await;
     let hands_off = settled::hands_off(&resource);
     let verdict = {
         let _worker = context.workers.acquire().await;
@@ -184,29 +183,23 @@ async fn bring_about(
     // While IAM is behind nothing new is learned, so what was said last stays so.
     let is_behind = matches!(verdict, Verdict::NotShownYet) && progress.made.is_empty();
     if !(is_behind && is_told(&resource)) {
-        publish::publish(&resource, context, &progress, &verdict).await?;
+        let published = publish::publish(&resource, context, &progress, &verdict).await;
+        if published.is_err() {
+            // If it is gone, the role may have been made after that was heard of.
+            context.watched.vanished(&resource);
+        }
+        published?;
     }
     Ok(pause_after(&resource, context, &verdict).map_or_else(Action::await_change, Action::requeue))
 }
 
-/// Whether the status says how it went, and not only that work is under way.
+/// Whether the status says how it went with this generation, and not only that work is under way.
 fn is_told(resource: &PinpointEventStreamRole) -> bool {
     let ready = resource.status.as_ref().and_then(|status| status.ready());
-    ready.is_some_and(|ready| ready.reason != Reason::Progressing.as_str())
-}
-
-/// Says in the status that an edit was seen, before anything that can take long: a worker may have to be
-/// waited for, and IAM may be slow. Nobody shall take the Ready of the last generation for that of this one.
-/// Failing to say so must not stop the work.
-async fn announce(resource: &mut PinpointEventStreamRole, context: &Context, progress: &Progress) {
-    let observed = resource.status.as_ref().and_then(|status| status.observed_generation);
-    if converge::is_new(resource) || observed == resource.metadata.generation {
-        return;
-    }
-    match publish::publish(resource, context, progress, &Verdict::Progressing).await {
-        Ok(status) => resource.status = Some(status),
-        Err(error) => tracing::debug!("could not say that work is under way: {error}"),
-    }
+    ready.is_some_and(|ready| {
+        ready.observed_generation == resource.metadata.generation
+            && ready.reason != Reason::Progressing.as_str()
+    })
 }
 
 async fn let_go(resource: &PinpointEventStreamRole, context: &Context) -> Result<Action, Error> {

@@ -30,16 +30,16 @@ const HOLDING: [Reason; 9] = [
 ];
 
 /// Whether the annotation asks for no writes.
-pub(super) fn is_paused(resource: &PinpointEventStreamRole) -> bool {
+pub(super) fn is_paused(resource: &impl ResourceExt) -> bool {
     asks_for(resource, PAUSED_ANNOTATION)
 }
 
 /// Whether the annotation asks for a deleted resource to be let go without a call to IAM.
-pub(super) fn is_abandoned(resource: &PinpointEventStreamRole) -> bool {
+pub(super) fn is_abandoned(resource: &impl ResourceExt) -> bool {
     asks_for(resource, ABANDON_ANNOTATION)
 }
 
-fn asks_for(resource: &PinpointEventStreamRole, annotation: &str) -> bool {
+fn asks_for(resource: &impl ResourceExt, annotation: &str) -> bool {
     resource.annotations().get(annotation).is_some_and(|value| value == "true")
 }
 

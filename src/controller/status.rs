@@ -294,11 +294,7 @@ fn failed(error: &IamError, setting: &Setting<'_>) -> Saying {
     };
     let mut message = format!("{} {remedy}", sentence(error));
     if stalled && setting.resource.metadata.deletion_timestamp.is_some() {
-        // Writing to a String cannot fail.
-        let _ = write!(
-            message,
-            " Until then the deletion of this resource, and of its namespace, has to wait; annotated with {ABANDON_ANNOTATION}: \"true\" it is let go without a call to IAM, and its role stays as it is."
-        );
+        message.push_str(&how_to_abandon());
     }
     Saying {
         request_id: error.request_id.clone(),
@@ -306,6 +302,13 @@ fn failed(error: &IamError, setting: &Setting<'_>) -> Saying {
         stalled,
         ..Saying::new(Some(false), reason, message)
     }
+}
+
+/// What to say beside the cause, when a deleted resource has to stay.
+pub(super) fn how_to_abandon() -> String {
+    format!(
+        " Until then the deletion of this resource, and of its namespace, has to wait; annotated with {ABANDON_ANNOTATION}: \"true\" it is let go without a call to IAM, and its role stays as it is."
+    )
 }
 
 /// With a capital and a full stop, as a status is read.
@@ -337,17 +340,20 @@ pub(super) fn status_after(
         condition(type_, status, reason, message, generation)
     };
 
+    // What a new spec declares was not compared with anything yet.
+    let synced =
+        |compared: Option<bool>| compared.filter(|_| !matches!(verdict, Verdict::Progressing));
     let mut conditions = vec![
         of(ConditionType::Ready, saying.ready, saying.reason, &message),
         document_condition(
             ConditionType::TrustPolicySynced,
-            progress.trust_policy_synced,
+            synced(progress.trust_policy_synced),
             &saying,
             generation,
         ),
         document_condition(
             ConditionType::PermissionsPolicySynced,
-            progress.permissions_policy_synced,
+            synced(progress.permissions_policy_synced),
             &saying,
             generation,
         ),

@@ -8,8 +8,10 @@ use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use kube::ResourceExt as _;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 
-use super::Guarded;
+use crate::api::PinpointEventStreamRole;
+
 use super::queue::Queue;
+use super::{Guarded, announce};
 
 /// What one watch needs: where it puts what it hears, and who asks for a reconcile besides it.
 pub(super) struct Feed {
@@ -18,6 +20,14 @@ pub(super) struct Feed {
     pub resources: Store<Guarded>,
     pub writer: reflector::store::Writer<Guarded>,
     pub asked: UnboundedReceiver<ObjectRef<Guarded>>,
+}
+
+/// What is to be seen to besides reconciles.
+pub(super) struct Asides {
+    /// Those whose edit is to be announced.
+    pub edited: UnboundedReceiver<ObjectRef<Guarded>>,
+    /// Those that went without our leave.
+    pub vanished: UnboundedReceiver<PinpointEventStreamRole>,
 }
 
 struct Scope {
@@ -32,13 +42,15 @@ pub(super) struct Watched {
     works: AtomicBool,
     /// Uids of resources whose next reconcile must look at the role although the status seems settled.
     suspects: Mutex<HashSet<String>>,
+    edited: UnboundedSender<ObjectRef<Guarded>>,
+    vanished: UnboundedSender<PinpointEventStreamRole>,
     /// Those that wait for a worker.
     pub queue: Queue,
 }
 
 impl Watched {
     /// One watch for each of `namespaces`, or one for all when there are none.
-    pub(super) fn new(namespaces: &[String]) -> (Self, Vec<Feed>) {
+    pub(super) fn new(namespaces: &[String]) -> (Self, Vec<Feed>, Asides) {
         let all = [None];
         let named: Vec<_> = namespaces.iter().cloned().map(Some).collect();
         let (scopes, feeds) = if named.is_empty() { all.as_slice() } else { named.as_slice() }
@@ -56,7 +68,11 @@ impl Watched {
             })
             .unzip();
         let (suspects, queue) = Default::default();
-        (Self { scopes, works: AtomicBool::new(false), suspects, queue }, feeds)
+        let (edited, edits) = mpsc::unbounded();
+        let (vanished, gone) = mpsc::unbounded();
+        let works = AtomicBool::new(false);
+        let watched = Self { scopes, works, suspects, edited, vanished, queue };
+        (watched, feeds, Asides { edited: edits, vanished: gone })
     }
 
     /// Whether reconciles are to do anything yet. Before all resources are known nobody can say whose role is
@@ -100,10 +116,28 @@ impl Watched {
     pub(super) fn reconcile(&self, resource: &Guarded) {
         let namespace = resource.namespace().unwrap_or_default();
         if let Some(scope) = self.scope(&namespace) {
-            let resource = ObjectRef::from_obj(resource);
-            self.queue.enter(&resource);
+            let waiting = self.wait(resource);
             // The other end is gone when the controller is being stopped.
-            let _ = scope.reconcile.unbounded_send(resource);
+            let _ = scope.reconcile.unbounded_send(waiting);
+        }
+    }
+
+    /// From now on the resource waits for a worker. An edit is announced before it has one.
+    pub(super) fn wait(&self, resource: &Guarded) -> ObjectRef<Guarded> {
+        let waiting = ObjectRef::from_obj(resource);
+        self.queue.enter(&waiting);
+        if resource.0.as_ref().is_ok_and(announce::is_due) {
+            // As above.
+            let _ = self.edited.unbounded_send(waiting.clone());
+        }
+        waiting
+    }
+
+    /// The resource may be gone without our leave, which concerns who works.
+    pub(super) fn vanished(&self, resource: &PinpointEventStreamRole) {
+        if self.works() {
+            // As above.
+            let _ = self.vanished.unbounded_send(resource.clone());
         }
     }
 

@@ -1,8 +1,10 @@
 //! What becomes of a role when its resource is deleted.
 
-use support::Fault;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use support::{Fault, eventually};
 
-use crate::world::{OTHER_POLICY, POLICY, World, ready};
+use crate::world::{OTHER_POLICY, POLICY, World, ready, stack};
 
 #[tokio::test]
 async fn deleting_the_resource_deletes_the_role() {
@@ -25,6 +27,77 @@ async fn a_role_that_is_gone_already_does_not_hold_the_resource() {
     world.iam.delete_role().role_name(&role).send().await.unwrap();
     world.delete("events").await;
     world.gone("events").await;
+}
+
+#[tokio::test]
+async fn the_role_of_a_resource_that_its_finalizer_could_not_hold_goes_too() {
+    let world = World::new("vanished").await;
+    let role = world.role("events");
+    world.apply("events", &world.kinesis_spec("events")).await;
+    world.ready("events").await;
+    stack().await.lose("vanished", "events").await.unwrap();
+    assert!(world.event("events", "Deleted").await.contains(&role));
+    assert!(!world.role_exists(&role).await);
+
+    // A resource without a role goes once the controller is sure that an earlier process left none.
+    let report = json!({
+        "roleName": world.role("none"),
+        "driftPolicy": "Report",
+        "destination": world.kinesis_spec("none")["destination"],
+    });
+    world.apply("none", &report).await;
+    world.sees("none", "False", "DriftReported").await;
+    world.delete("none").await;
+    world.gone("none").await;
+
+    // One that goes before IAM has its role, and whose role is looked for before as well.
+    let role = world.role("early");
+    world.proxy.forget_calls();
+    let later = Fault::answer(503, "ServiceUnavailable", "later");
+    world.proxy.inject("CreateRole", Some(&role), later);
+    world.apply("early", &world.kinesis_spec("early")).await;
+    world.proxy.saw("CreateRole").await;
+    world.proxy.forget_calls();
+    stack().await.lose("vanished", "early").await.unwrap();
+    world.proxy.saw("GetRole").await;
+    world.proxy.heal();
+    assert!(world.event("early", "Deleted").await.contains(&role));
+    assert!(!world.role_exists(&role).await);
+}
+
+#[tokio::test]
+async fn a_resource_that_takes_the_place_of_one_that_vanished_has_its_role_back() {
+    let world = World::new("vanished-anew").await;
+    let role = world.role("events");
+    world.apply("events", &world.kinesis_spec("events")).await;
+    world.ready("events").await;
+    // IAM is behind, so that the successor is there before the role could be let go.
+    world.proxy.inject("GetRole", None, Fault::answer(503, "ServiceUnavailable", "later"));
+    stack().await.lose("vanished-anew", "events").await.unwrap();
+    world.gone("events").await;
+    let paused = json!({
+        "apiVersion": "streamrole.dev/v1alpha1",
+        "kind": "PinpointEventStreamRole",
+        "metadata": {"name": "events", "annotations": {"streamrole.dev/paused": "true"}},
+        "spec": world.kinesis_spec("events"),
+    });
+    let params = PatchParams::apply("user");
+    let successor = world.resources.patch("events", &params, &Patch::Apply(paused)).await.unwrap();
+    eventually("the vanished one to be known to be declared anew", || async {
+        let log = world.log();
+        if log.contains("declared anew before its role could be let go") {
+            Ok(())
+        } else {
+            Err(log)
+        }
+    })
+    .await;
+    world.proxy.heal();
+    world.annotate("events", "streamrole.dev/paused", "false").await;
+    world.ready("events").await;
+    let uid = world.tags(&role).await.get("streamrole.dev/uid").cloned();
+    assert_eq!(uid, successor.metadata.uid);
+    assert!(!world.proxy.actions().contains(&"DeleteRole".to_owned()), "{}", world.log());
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
-//! From an older schema to the present one: what was stored reads, can be changed, and is worked on.
+//! From an older schema to the present one: what was stored reads, can be changed, and is worked on. From a newer one
+//! back: what the controller cannot read is said to be so, and left alone.
 
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 use streamrole::api::PinpointEventStreamRole;
-use support::{Controller, ControllerOptions, Stack, eventually};
+use support::{Call, Controller, ControllerOptions, Proxy, Stack, eventually, http_get};
 
 use crate::world::{binary, condition, kinesis_arn, ready};
 
@@ -114,4 +115,93 @@ async fn what_was_stored_under_the_first_schema_reads_and_is_worked_on_under_the
         })
         .await;
     }
+}
+
+/// The present schema as a later version could extend it: `adoptionPolicy` takes any word.
+fn newer() -> String {
+    let mut crd: Value = serde_saphyr::from_str(PRESENT).unwrap();
+    let schema = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    let field = &mut schema["properties"]["spec"]["properties"]["adoptionPolicy"];
+    assert!(field.as_object_mut().unwrap().remove("enum").is_some(), "{field}");
+    crd.to_string()
+}
+
+#[tokio::test]
+async fn what_a_newer_schema_allows_and_the_controller_cannot_read_is_said_and_left_alone() {
+    let stack = Stack::start().await.unwrap();
+    stack.install(&newer(), include_str!("../../deploy/rbac/clusterrole.yaml")).await.unwrap();
+    let client = stack.admin().await.unwrap();
+    let kind = GroupVersionKind::gvk("streamrole.dev", "v1alpha1", "PinpointEventStreamRole");
+    let resource = kube::core::ApiResource::from_gvk(&kind);
+    let resources: Api<DynamicObject> = Api::namespaced_with(client.clone(), "default", &resource);
+    let apply = async |name: &str, adoption_policy: &str| {
+        let object = json!({
+            "apiVersion": "streamrole.dev/v1alpha1", "kind": "PinpointEventStreamRole",
+            "metadata": {"name": name},
+            "spec": {
+                "roleName": name,
+                "adoptionPolicy": adoption_policy,
+                "destination": {"kinesisStreamArn": kinesis_arn(name)},
+            },
+        });
+        let params = PatchParams::apply("user");
+        resources.patch(name, &params, &Patch::Apply(object)).await.unwrap()
+    };
+    let proxy = Proxy::start(stack.iam_url(), None).await.unwrap();
+    let options = ControllerOptions::new(binary(), proxy.url());
+    let controller = Controller::start(&stack, &options).unwrap();
+    let says = async |name: &str, status: &str, words: &str| {
+        eventually(&format!("{name} to be {status} and say {words:?}"), || async {
+            let object = resources.get(name).await.unwrap();
+            let said = object.data["status"].clone();
+            let all = said["conditions"].as_array().cloned().unwrap_or_default();
+            let ready = all.iter().find(|condition| condition["type"] == "Ready").cloned();
+            let ready = ready.unwrap_or_default();
+            let generation = object.metadata.generation.unwrap();
+            let is_said = ready["status"] == status
+                && ready["observedGeneration"] == generation
+                && ready["message"].as_str().is_some_and(|message| message.contains(words));
+            if is_said { Ok(said) } else { Err(format!("{said}\n{}", controller.log())) }
+        })
+        .await
+    };
+    apply("well", "Never").await;
+    let known = says("well", "True", "as declared").await;
+    proxy.forget_calls();
+
+    // One that was never readable, and one that no longer is.
+    apply("never", "Share").await;
+    apply("well", "Share").await;
+    for name in ["never", "well"] {
+        let said = says(name, "False", "spec.adoptionPolicy: unknown variant `Share`").await;
+        assert_eq!(said["reason"], "InvalidSpec", "{said}");
+        assert!(said["conditions"].to_string().contains("Stalled"), "{said}");
+    }
+    let said = says("well", "False", "a version of the controller that knows it").await;
+    assert_eq!(said["roleArn"], known["roleArn"], "what was known stays");
+    let url = controller.listen_url().await;
+    let metrics = http_get(&format!("{url}/metrics")).await.unwrap().1;
+    let stalled =
+        r#"streamrole_resources{condition="Stalled",status="True",reason="InvalidSpec"} 2"#;
+    assert!(metrics.contains(stalled), "{metrics}");
+    apply("other", "Never").await;
+    says("other", "True", "as declared").await;
+
+    resources.delete("well", &kube::api::DeleteParams::default()).await.unwrap();
+    says("well", "False", "streamrole.dev/abandon").await;
+    let abandon =
+        Patch::Merge(json!({"metadata": {"annotations": {"streamrole.dev/abandon": "true"}}}));
+    resources.patch("well", &PatchParams::default(), &abandon).await.unwrap();
+    eventually("the abandoned resource to go", || async {
+        let object = resources.get_opt("well").await.unwrap();
+        object.map_or(Ok(()), |object| Err(format!("{object:?}\n{}", controller.log())))
+    })
+    .await;
+    let calls = proxy.calls();
+    let concerns = |call: &&Call| ["never", "well"].contains(&call.text("RoleName").as_str());
+    let concerned: Vec<_> = calls.iter().filter(concerns).collect();
+    assert!(concerned.is_empty(), "{concerned:?}");
+
+    apply("never", "Adopt").await;
+    says("never", "True", "as declared").await;
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use aws_sdk_iam::config::{BehaviorVersion, Credentials as AwsCredentials, Region};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use futures::TryFutureExt as _;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
@@ -121,6 +122,19 @@ impl Stack {
         self.apiserver =
             start_apiserver(assets, dir, credentials, *etcd_port, *kube_port, *apiservers)?;
         self.wait_until_ready().await
+    }
+
+    /// Takes a resource out of the store behind the API server's back. Watches tell of it as of any deletion, but
+    /// finalizers do not hold it: as when a deletion has looked for them just before one was added.
+    ///
+    /// # Errors
+    /// When the store does not have it.
+    pub async fn lose(&self, namespace: &str, name: &str) -> Result<(), Error> {
+        let key = format!("/registry/streamrole.dev/pinpointeventstreamroles/{namespace}/{name}");
+        let range = serde_json::json!({"key": BASE64_STANDARD.encode(key)});
+        let url = format!("http://127.0.0.1:{}/v3/kv/deleterange", self.etcd_port);
+        let (_, said) = crate::get::http_post(&url, range.to_string()).await?;
+        if said.contains(r#""deleted":"1""#) { Ok(()) } else { Err(said.into()) }
     }
 
     /// `host:port` of the API server.

@@ -1,0 +1,112 @@
+//! A stored object that does not fit the types, because it was written under a newer schema or under one that somebody
+//! loosened. What it declares is not known, so IAM is left alone. The object says so, and a deleted one stays until it
+//! can be read or its annotation asks to let it go.
+
+use std::sync::Arc;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::runtime::controller::Action;
+use kube::runtime::events::EventType;
+use kube::runtime::finalizer;
+use kube::{Api, Resource as _, ResourceExt as _};
+use tracing::{info, warn};
+
+use crate::api::{
+    ConditionType, FINALIZER, PinpointEventStreamRole, PinpointEventStreamRoleStatus, Reason,
+    condition, conditions_after,
+};
+
+use super::publish::{Onto, event, write_status};
+use super::reconcile::{Error, finalized};
+use super::status::how_to_abandon;
+use super::{Context, Guarded, settled};
+
+/// The reason on its conditions.
+pub(super) const REASON: Reason = Reason::InvalidSpec;
+
+/// Says on the object what keeps it from being read, or lets it go if that is asked for.
+pub(super) async fn reconcile(guarded: &Guarded, context: &Context) -> Result<Action, Error> {
+    let namespace = guarded.namespace().ok_or(Error::Incomplete("namespace"))?;
+    let name = guarded.name_any();
+    let kind = ApiResource::erase::<PinpointEventStreamRole>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &namespace, &kind);
+    // By a list, because the controller has no other use for the right to get.
+    let it = ListParams::default().fields(&format!("metadata.name={name}"));
+    let object = api.list(&it).await?.items.pop();
+    let Some(object) = object.filter(|object| object.uid() == guarded.uid()) else {
+        return Ok(Action::await_change());
+    };
+    let Some(problem) = problem_of(&object) else {
+        return Ok(Action::await_change());
+    };
+    let previous = previous_status(&object);
+    let is_deleted = object.metadata.deletion_timestamp.is_some();
+    if is_deleted && settled::is_abandoned(&object) && !settled::is_paused(&object) {
+        let role = previous.role_name.as_deref().unwrap_or("of unknown name");
+        let note = format!(
+            "The resource was let go without a call to IAM, as its annotation asks. An IAM role {role} may still exist, with this resource's ownership tags."
+        );
+        let done = finalizer(&api, FINALIZER, Arc::new(object), |_| async {
+            Ok::<_, Error>(Action::await_change())
+        });
+        let action = done.await.map_err(finalized)?;
+        info!(namespace, name, "{note}");
+        let event = event(EventType::Normal, "Abandoned", "Delete", &note);
+        context.events.tell(event, guarded.object_ref(&())).await;
+        return Ok(action);
+    }
+
+    let status = status_of(&object, &problem, &previous, Timestamp::now());
+    context.metrics.reconciled(REASON.as_str());
+    if status != previous {
+        let message = status.ready().map_or("", |ready| ready.message.as_str());
+        warn!(namespace, name, reason = REASON.as_str(), "{message}");
+        let event = event(EventType::Warning, REASON.as_str(), "Reconcile", message);
+        context.events.tell(event, guarded.object_ref(&())).await;
+        write_status(guarded, context, &status, Onto::AnyVersion).await?;
+    }
+    Ok(Action::await_change())
+}
+
+/// Where it does not fit the types, and how; `None` when it was corrected meanwhile.
+fn problem_of(object: &DynamicObject) -> Option<String> {
+    let object = serde_json::to_value(object).ok()?;
+    let read: Result<PinpointEventStreamRole, _> = serde_path_to_error::deserialize(object);
+    read.err().map(|error| format!("{}: {}", error.path(), error.inner()))
+}
+
+fn previous_status(object: &DynamicObject) -> PinpointEventStreamRoleStatus {
+    let status = object.data.get("status").cloned();
+    status.and_then(|status| serde_json::from_value(status).ok()).unwrap_or_default()
+}
+
+/// What was known of the role stays in the status: another version of the controller goes on from there.
+fn status_of(
+    object: &DynamicObject,
+    problem: &str,
+    previous: &PinpointEventStreamRoleStatus,
+    now: Timestamp,
+) -> PinpointEventStreamRoleStatus {
+    let mut message = format!(
+        "The resource as it is stored cannot be read: {problem}. Correct that field with kubectl edit, or run a version of the controller that knows it."
+    );
+    if object.metadata.deletion_timestamp.is_some() {
+        message.push_str(&how_to_abandon());
+    }
+    let generation = object.metadata.generation;
+    let of = |type_, status| condition(type_, status, REASON, &message, generation);
+    let conditions = vec![
+        of(ConditionType::Ready, Some(false)),
+        of(ConditionType::TrustPolicySynced, None),
+        of(ConditionType::PermissionsPolicySynced, None),
+        of(ConditionType::Stalled, Some(true)),
+    ];
+    PinpointEventStreamRoleStatus {
+        observed_generation: generation,
+        reason: Some(REASON.as_str().into()),
+        drift: Vec::new(),
+        conditions: conditions_after(&previous.conditions, conditions, now),
+        ..previous.clone()
+    }
+}
