@@ -208,6 +208,16 @@ async fn health_and_metrics_tell_how_it_is_doing() {
     let resync = metrics.lines().find(|line| line.starts_with("streamrole_last_resync")).unwrap();
     assert!(!resync.ends_with(" 0.0"), "{resync}");
 
+    let shown = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let mut shown: Vec<_> = shown.map(|it| it.replace(' ', "` | ")).collect();
+    let documented = include_str!("../../docs/metrics.md");
+    let documented = documented.lines().filter_map(|line| line.strip_prefix("| `"));
+    let mut documented: Vec<_> =
+        documented.map(|row| row.split(" | ").take(2).collect::<Vec<_>>().join(" | ")).collect();
+    shown.sort();
+    documented.sort();
+    assert_eq!(documented, shown, "docs/metrics.md names each metric with its type");
+
     // Prometheus' own parsers, and what alerts and the dashboard ask for.
     let file = stack().await.scratch("exposition");
     std::fs::write(&file, &metrics).unwrap();
