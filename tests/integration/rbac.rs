@@ -167,6 +167,13 @@ impl Case {
         self.world.controller = Some(started);
     }
 
+    /// Ends the controller. Were it only dropped, it would be waited for on this thread, which serves the tunnels of all
+    /// cases: the others' controllers would lose their leases meanwhile.
+    async fn end(mut self) {
+        let controller = self.world.controller.take().unwrap();
+        tokio::task::spawn_blocking(move || controller.stop().unwrap()).await.unwrap();
+    }
+
     async fn is_ready(&self) -> bool {
         let url = self.world.controller.as_ref().unwrap().listen_url().await;
         http_get(&format!("{url}/readyz")).await.unwrap().0 == 200
@@ -227,6 +234,7 @@ async fn each_verb_that_is_missing_at_the_start_is_said_by_its_name() {
             case.grant(true).await;
             case.is_ready_at_last().await;
         }
+        case.end().await;
     }))
     .await;
 }
@@ -245,7 +253,7 @@ async fn without(missing: &'static Right) {
         case.start().await;
         case.says(&words).await;
         assert!(!case.is_ready().await, "without {words:?}");
-        return;
+        return case.end().await;
     }
 
     if matches!(missing.need, Need::FindLease | Need::MakeLease | Need::KeepLease) {
@@ -318,4 +326,5 @@ async fn without(missing: &'static Right) {
     }
     case.grant(true).await;
     world.ready("events").await;
+    case.end().await;
 }

@@ -260,7 +260,8 @@ impl World {
                 .collect();
             let found = seen.iter().find(|event| event.reason.as_deref() == Some(reason));
             let note = found.map(|event| event.note.clone().unwrap_or_default());
-            note.ok_or_else(|| format!("{:?}", seen.iter().map(|e| &e.reason).collect::<Vec<_>>()))
+            let reasons: Vec<_> = seen.iter().map(|event| &event.reason).collect();
+            note.ok_or_else(|| format!("{reasons:?}\nThe controller's log:\n{}", self.log()))
         })
         .await
     }
