@@ -13,8 +13,8 @@ pub(super) enum Farewell {
     Deleted(RoleName),
     /// It stays, without our tags.
     Released(RoleName),
-    /// It stays as it is, whatever it is: the user asked to let the resource go without a look.
-    Abandoned(RoleName),
+    /// A role of this name stays as it is, whatever it is: the user asked to let the resource go without a look.
+    Abandoned(String),
     /// There was nothing of ours to delete.
     Nothing,
 }
@@ -33,7 +33,7 @@ pub(super) async fn clean_up(
     };
     progress.role_name = Some(name.to_string());
     if settled::is_abandoned(resource) {
-        return Ok(Farewell::Abandoned(name));
+        return Ok(Farewell::Abandoned(name.to_string()));
     }
     let recent = context.own_writes.to(&name);
     let observed = context.iam.observe_for_deletion(&name).await?;

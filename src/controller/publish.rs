@@ -88,7 +88,7 @@ fn as_of_now(
 
 /// Tells what became of the role of a resource that is going away.
 pub(super) async fn publish_farewell(
-    resource: &PinpointEventStreamRole,
+    resource: &impl kube::Resource<DynamicType = ()>,
     context: &Context,
     farewell: Farewell,
 ) {
@@ -265,7 +265,8 @@ fn parts(changes: &[Change]) -> String {
     parts.join(", ")
 }
 
-fn ready_message(status: &PinpointEventStreamRoleStatus) -> &str {
+/// What the status says of Ready.
+pub(super) fn ready_message(status: &PinpointEventStreamRoleStatus) -> &str {
     status.ready().map_or("", |ready| ready.message.as_str())
 }
 

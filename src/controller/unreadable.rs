@@ -10,14 +10,15 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::runtime::finalizer;
 use kube::{Api, Resource as _, ResourceExt as _};
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::api::{
     ConditionType, FINALIZER, PinpointEventStreamRole, PinpointEventStreamRoleStatus, Reason,
     condition, conditions_after,
 };
 
-use super::publish::{Onto, event, write_status};
+use super::cleanup::Farewell;
+use super::publish::{Onto, event, publish_farewell, ready_message, write_status};
 use super::reconcile::{Error, finalized};
 use super::status::how_to_abandon;
 use super::{Context, Guarded, settled};
@@ -43,24 +44,19 @@ pub(super) async fn reconcile(guarded: &Guarded, context: &Context) -> Result<Ac
     let previous = previous_status(&object);
     let is_deleted = object.metadata.deletion_timestamp.is_some();
     if is_deleted && settled::is_abandoned(&object) && !settled::is_paused(&object) {
-        let role = previous.role_name.as_deref().unwrap_or("of unknown name");
-        let note = format!(
-            "The resource was let go without a call to IAM, as its annotation asks. An IAM role {role} may still exist, with this resource's ownership tags."
-        );
         let done = finalizer(&api, FINALIZER, Arc::new(object), |_| async {
             Ok::<_, Error>(Action::await_change())
         });
         let action = done.await.map_err(finalized)?;
-        info!(namespace, name, "{note}");
-        let event = event(EventType::Normal, "Abandoned", "Delete", &note);
-        context.events.tell(event, guarded.object_ref(&())).await;
+        let role = previous.role_name.unwrap_or_else(|| "of unknown name".into());
+        publish_farewell(guarded, context, Farewell::Abandoned(role)).await;
         return Ok(action);
     }
 
     let status = status_of(&object, &problem, &previous, Timestamp::now());
     context.metrics.reconciled(REASON.as_str());
     if status != previous {
-        let message = status.ready().map_or("", |ready| ready.message.as_str());
+        let message = ready_message(&status);
         warn!(namespace, name, reason = REASON.as_str(), "{message}");
         let event = event(EventType::Warning, REASON.as_str(), "Reconcile", message);
         context.events.tell(event, guarded.object_ref(&())).await;

@@ -45,7 +45,7 @@ async fn one(context: &Context, resource: PinpointEventStreamRole) {
         Ok(farewell) => publish::publish_farewell(&resource, context, farewell).await,
         Err(verdict) => {
             let status = status_after(&resource, &Progress::default(), &verdict, Timestamp::now());
-            let why = status.ready().map_or("", |ready| ready.message.as_str());
+            let why = publish::ready_message(&status);
             warn!(namespace, name, "the resource is gone, and its IAM role stays behind: {why}");
         }
     }

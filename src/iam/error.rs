@@ -75,7 +75,7 @@ impl ErrorKind {
 
     /// What a code of IAM's means; `None` when it is not known.
     pub(super) fn of_code(code: &str) -> Option<Self> {
-        CODES.iter().find(|(known, _)| *known == code).map(|(_, kind)| *kind)
+        known(code).map(|(_, kind)| kind)
     }
 
     /// For an answer without a code that we know: by HTTP status alone.
@@ -130,8 +130,11 @@ const CODES: [(&str, ErrorKind); 31] = [
 pub(super) fn code_in(body: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(body);
     let (code, _) = text.split_once("<Code>")?.1.split_once("</Code>")?;
-    let known = CODES.iter().find(|(known, _)| *known == code.trim());
-    Some(known.map_or("other", |(known, _)| known))
+    Some(known(code.trim()).map_or("other", |(code, _)| code))
+}
+
+fn known(code: &str) -> Option<(&'static str, ErrorKind)> {
+    CODES.into_iter().find(|(known, _)| *known == code)
 }
 
 /// A failed call. Its text says which action on which role, and IAM's own words.

@@ -2,11 +2,12 @@
 //! back: what the controller cannot read is said to be so, and left alone.
 
 use kube::api::{DynamicObject, Patch, PatchParams};
-use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 use streamrole::api::PinpointEventStreamRole;
-use support::{Call, Controller, ControllerOptions, Proxy, Stack, eventually, http_get};
+use support::{
+    Call, Controller, ControllerOptions, Proxy, Stack, api_resource, eventually, http_get,
+};
 
 use crate::world::{binary, condition, kinesis_arn, ready};
 
@@ -67,9 +68,8 @@ async fn what_was_stored_under_the_first_schema_reads_and_is_worked_on_under_the
     let rbac = include_str!("../../deploy/rbac/clusterrole.yaml");
     stack.install(OLDER, rbac).await.unwrap();
     let client = stack.admin().await.unwrap();
-    let kind = GroupVersionKind::gvk("streamrole.dev", "v1alpha1", "PinpointEventStreamRole");
-    let resource = kube::core::ApiResource::from_gvk(&kind);
-    let untyped: Api<DynamicObject> = Api::namespaced_with(client.clone(), "default", &resource);
+    let untyped: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), "default", &api_resource());
     let params = PatchParams::apply("older").force();
     let minimal = json!({"destination": {"kinesisStreamArn": kinesis_arn("minimal")}});
     for (name, spec) in [("full", full()), ("minimal", minimal)] {
@@ -131,9 +131,8 @@ async fn what_a_newer_schema_allows_and_the_controller_cannot_read_is_said_and_l
     let stack = Stack::start().await.unwrap();
     stack.install(&newer(), include_str!("../../deploy/rbac/clusterrole.yaml")).await.unwrap();
     let client = stack.admin().await.unwrap();
-    let kind = GroupVersionKind::gvk("streamrole.dev", "v1alpha1", "PinpointEventStreamRole");
-    let resource = kube::core::ApiResource::from_gvk(&kind);
-    let resources: Api<DynamicObject> = Api::namespaced_with(client.clone(), "default", &resource);
+    let resources: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), "default", &api_resource());
     let apply = async |name: &str, adoption_policy: &str| {
         let object = json!({
             "apiVersion": "streamrole.dev/v1alpha1", "kind": "PinpointEventStreamRole",
