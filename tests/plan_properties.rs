@@ -265,7 +265,7 @@ proptest! {
         let second = plan(&desired, role.as_ref()).unwrap();
         prop_assert!(second.changes.is_empty(), "{:?} after {:?}", second.changes, first.changes);
         let role = role.unwrap();
-        prop_assert_eq!(Ownership::of(&role.tags, &desired.owner), Ownership::Ours);
+        prop_assert_eq!(Ownership::of(&role.tags, &desired.owner, desired.holds(&role)), Ownership::Ours);
         if desired.exclusive_policies {
             prop_assert!(second.extra_policies.is_empty());
         } else if let Some(live) = &live {
@@ -329,24 +329,23 @@ proptest! {
     fn a_role_that_is_not_ours_is_planned_for_only_as_the_spec_and_its_owner_allow(
         spec in specs(),
         live in lives(),
-        standing in select(vec![Standing::Keeps, Standing::Yields, Standing::Gone]),
+        standing in select(vec![Standing::Keeps, Standing::Gone]),
     ) {
         let Some(desired) = declared(&spec, &BTreeSet::new()) else { return Ok(()) };
         let policy = desired.adoption_policy;
         let planned = role::plan(&desired, Some(&live), |_| standing);
-        let allowed = match Ownership::of(&live.tags, &desired.owner) {
-            Ownership::Ours | Ownership::Predecessors => true,
+        let allowed = match Ownership::of(&live.tags, &desired.owner, desired.holds(&live)) {
+            Ownership::Ours | Ownership::Damaged | Ownership::Predecessors => true,
             Ownership::Foreign => policy != AdoptionPolicy::Never,
             Ownership::Anothers(owner) if owner.cluster != CLUSTER => policy == AdoptionPolicy::TakeOver,
             Ownership::Anothers(_) => match standing {
                 Standing::Keeps => false,
-                Standing::Yields => true,
                 Standing::Gone => policy != AdoptionPolicy::Never,
             },
         };
         prop_assert_eq!(planned.is_ok(), allowed, "{:?}", planned);
         if let (Ok(plan), false) =
-            (planned, Ownership::of(&live.tags, &desired.owner) == Ownership::Ours)
+            (planned, Ownership::of(&live.tags, &desired.owner, desired.holds(&live)) == Ownership::Ours)
         {
             let first = plan.changes.into_iter().next().unwrap();
             prop_assert!(matches!(first.write, Write::TagRole(_)), "{first:?} before the claim");

@@ -7,6 +7,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use strum::VariantArray;
 
+use crate::policy::shortened;
+
+/// In bytes.
+const LONGEST_MESSAGE: usize = 32_000;
+
 /// The types of condition that the status carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, VariantArray)]
 pub enum ConditionType {
@@ -46,6 +51,12 @@ impl ConditionType {
                 "Nothing changes until somebody acts, as the message says. Present only while true."
             }
         }
+    }
+
+    /// The type of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|type_| type_.as_str() == name)
     }
 
     /// The type as written in the status.
@@ -88,6 +99,8 @@ pub enum Reason {
     AccessDenied,
     /// The controller has no usable AWS credentials.
     CredentialsUnavailable,
+    /// The controller's credentials are of another AWS account than the destination.
+    WrongAccount,
     /// A quota of the AWS account is used up.
     LimitExceeded,
     /// IAM asked to slow down.
@@ -106,6 +119,12 @@ impl Reason {
         all.into_iter()
     }
 
+    /// The reason of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::VARIANTS.iter().copied().find(|reason| reason.as_str() == name)
+    }
+
     /// The reason as written in conditions, events and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -122,6 +141,7 @@ impl Reason {
             Self::RefusedByIam => "RefusedByIam",
             Self::AccessDenied => "AccessDenied",
             Self::CredentialsUnavailable => "CredentialsUnavailable",
+            Self::WrongAccount => "WrongAccount",
             Self::LimitExceeded => "LimitExceeded",
             Self::Throttled => "Throttled",
             Self::IamUnavailable => "IamUnavailable",
@@ -138,7 +158,7 @@ impl fmt::Display for Reason {
 
 /// One condition, whose transition time is still to be settled by [`conditions_after`].
 ///
-/// `status` is `None` for Unknown. The message is cut to the 32,768 characters that the type allows.
+/// `status` is `None` for Unknown. The message is cut to fewer bytes than the 32,768 characters that the type allows.
 #[must_use]
 pub fn condition(
     type_: ConditionType,
@@ -155,7 +175,7 @@ pub fn condition(
             None => "Unknown".into(),
         },
         reason: reason.as_str().into(),
-        message: message.chars().take(32_768).collect(),
+        message: shortened(message, LONGEST_MESSAGE),
         observed_generation,
         last_transition_time: Time(Timestamp::UNIX_EPOCH),
     }

@@ -290,6 +290,11 @@ pub struct PinpointEventStreamRoleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_id: Option<String>,
 
+    /// Whether the role existed before this resource and was adopted by it. Remembered because the tag that says so can
+    /// be stripped from the role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<bool>,
+
     /// The stream that events go to, shortened for people: `kinesis/<stream>` or `firehose/<stream>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,

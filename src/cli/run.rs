@@ -67,7 +67,6 @@ async fn start(args: Args) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::default());
     let health = Health::default();
     let listen = telemetry::serve(args.listen, Arc::clone(&metrics), health.clone())
-        .await
         .map_err(|source| Error::Listen { address: args.listen, source })?;
     info!("version {}, health and metrics on http://{listen}", env!("CARGO_PKG_VERSION"));
 

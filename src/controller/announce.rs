@@ -5,15 +5,14 @@
 
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt as _;
-use kube::runtime::reflector::ObjectRef;
 use tracing::debug;
 
 use crate::api::PinpointEventStreamRole;
 
-use super::publish::{Onto, write_status};
+use super::index::Key;
+use super::publish::write_status;
 use super::status::{Progress, Verdict, status_after};
-use super::{Context, Guarded, converge};
+use super::{Context, converge};
 
 /// How many are told at once.
 const AT_ONCE: usize = 8;
@@ -28,22 +27,22 @@ pub(super) fn is_due(resource: &PinpointEventStreamRole) -> bool {
 }
 
 /// Announces edits until there can be no more.
-pub(super) async fn announce(context: &Context, edited: impl Stream<Item = ObjectRef<Guarded>>) {
+pub(super) async fn announce(context: &Context, edited: impl Stream<Item = Key>) {
     edited.for_each_concurrent(AT_ONCE, |edited| one(context, edited)).await;
 }
 
-async fn one(context: &Context, edited: ObjectRef<Guarded>) {
-    let namespace = edited.namespace.as_deref().unwrap_or_default();
-    let Some(guarded) = context.watched.get(namespace, &edited.name) else { return };
+async fn one(context: &Context, edited: Key) {
+    let Some(guarded) = context.schedule.index.get(&edited) else { return };
     let Ok(resource) = &guarded.0 else { return };
     // Who does not lead leaves it to the leader.
-    if !context.watched.works() || !is_due(resource) {
+    if !context.schedule.works() || !is_due(resource) {
         return;
     }
     let progress = Progress::of(resource);
     let status = status_after(resource, &progress, &Verdict::Progressing, Timestamp::now());
-    let (name, generation) = (resource.name_any(), resource.metadata.generation);
-    match write_status(resource, context, &status, Onto::ThisVersion).await {
+    let (namespace, name) = (&*edited.namespace, &*edited.name);
+    let generation = resource.metadata.generation;
+    match write_status(resource, context, &status).await {
         Ok(()) => debug!(namespace, name, generation, "announced the edit"),
         Err(error) => debug!(namespace, name, generation, "the edit was not announced: {error}"),
     }

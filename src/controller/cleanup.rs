@@ -1,7 +1,8 @@
 //! Lets the role of a deleted resource go, as its policies and the role's ownership allow.
 
-use crate::api::PinpointEventStreamRole;
-use crate::role::{self, Deletion, Ownership, RoleName, Write};
+use crate::api::{PinpointEventStreamRole, Reason};
+use crate::policy::Place;
+use crate::role::{self, Deletion, DeletionRequest, Kept, RoleName, Write};
 
 use super::status::{Progress, Verdict};
 use super::{Context, converge, settled};
@@ -15,6 +16,10 @@ pub(super) enum Farewell {
     Released(RoleName),
     /// A role of this name stays as it is, whatever it is: the user asked to let the resource go without a look.
     Abandoned(String),
+    /// It stays as it is, for this reason.
+    Kept(RoleName, Kept),
+    /// It stays as it is, because others took the finalizer off.
+    LeftBehind(String),
     /// There was nothing of ours to delete.
     Nothing,
 }
@@ -35,34 +40,80 @@ pub(super) async fn clean_up(
     if settled::is_abandoned(resource) {
         return Ok(Farewell::Abandoned(name.to_string()));
     }
+    check_account(resource, context).await?;
+    if context.iam.known_caller().is_some_and(|caller| caller.runs_as(name.as_str())) {
+        return Ok(Farewell::Nothing);
+    }
     let recent = context.own_writes.to(&name);
     let observed = context.iam.observe_for_deletion(&name).await?;
-    let is_ours =
-        observed.as_ref().is_some_and(|role| Ownership::of(&role.tags, &owner) == Ownership::Ours);
-    // To take a role that is not shown yet for one that is gone would leave it behind for ever.
-    let may_be_unseen = context.own_writes.may_lack_those_of_an_earlier_process() && !is_ours;
+    let spec = &resource.spec;
+    let status = resource.status.as_ref();
+    let request = DeletionRequest {
+        owner: &owner,
+        held_role_id: status.and_then(|status| status.role_id.as_deref()).unwrap_or_default(),
+        was_adopted: status.is_some_and(|status| status.adopted == Some(true)),
+        deletion_policy: spec.deletion_policy,
+        drift_policy: spec.drift_policy,
+        exclusive_policies: spec.exclusive_policies,
+    };
+    let deletion = role::plan_deletion(request, observed.as_ref());
+    // To take a role that is not shown yet for one that is gone would leave it behind. Where another resource has the
+    // role, or goes before this one, there is none of this resource's.
+    let may_be_unseen = matches!(deletion, Deletion::Nothing)
+        && context.own_writes.may_lack_those_of_an_earlier_process()
+        && !never_had_a_role(resource);
     if may_be_unseen || !recent.are_shown_by_names(observed.as_ref()) {
         return Err(Verdict::NotShownYet);
     }
-    let spec = &resource.spec;
-    let deletion = role::plan_deletion(
-        &owner,
-        observed.as_ref(),
-        spec.deletion_policy,
-        spec.drift_policy,
-        spec.exclusive_policies,
-    );
     match deletion {
-        Deletion::LeaveAlone => Ok(Farewell::Nothing),
+        Deletion::Nothing => Ok(Farewell::Nothing),
+        Deletion::Keep(why) => Ok(Farewell::Kept(name, why)),
         Deletion::Blocked(by) => Err(Verdict::DeletionBlocked(by)),
         Deletion::Release(writes) => {
+            let _writer = converge::enter(&name, &recent, context)?;
             write_all(&name, &writes, context).await?;
             Ok(Farewell::Released(name))
         }
         Deletion::Delete(writes) => {
+            let _writer = converge::enter(&name, &recent, context)?;
             write_all(&name, &writes, context).await?;
             Ok(Farewell::Deleted(name))
         }
+    }
+}
+
+/// Whether the status says of this very generation, or the one before its deletion, why no role was made.
+fn never_had_a_role(resource: &PinpointEventStreamRole) -> bool {
+    let status = resource.status.as_ref();
+    let is_refused = |reason: &str| {
+        [
+            Reason::RoleOwnedByAnother,
+            Reason::RoleNotOwned,
+            Reason::InvalidSpec,
+            Reason::WrongAccount,
+        ]
+        .iter()
+        .any(|refused| refused.as_str() == reason)
+    };
+    status.is_some_and(|status| {
+        status.role_id.is_none() && status.ready().is_some_and(|ready| is_refused(&ready.reason))
+    })
+}
+
+/// With the credentials of another account than the role's, the role would seem to be gone, and stay behind.
+async fn check_account(
+    resource: &PinpointEventStreamRole,
+    context: &Context,
+) -> Result<(), Verdict> {
+    let held = resource.status.as_ref().and_then(|status| status.role_arn.as_deref());
+    let Some(held) = held.and_then(Place::of_arn) else { return Ok(()) };
+    let differs = |place: &Place| *place != held;
+    let Some(_) = context.iam.caller().await.map(|caller| caller.place).filter(differs) else {
+        return Ok(());
+    };
+    match context.iam.caller_now().await.map(|caller| caller.place).filter(differs) {
+        None => Ok(()),
+        Some(credentials) => Err(Verdict::WrongAccount { destination: held, credentials }),
     }
 }
 

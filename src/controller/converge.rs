@@ -2,16 +2,19 @@
 //! `?` carries the reason straight to the status.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use crate::api::{PinpointEventStreamRole, PinpointEventStreamRoleStatus, Reason};
 use crate::iam::{ErrorKind, IamError, RoleIdentity};
-use crate::policy::PERMISSIONS_POLICY_NAME;
+use crate::policy::{Caller, PERMISSIONS_POLICY_NAME, Place};
 use crate::role::{
-    self, DesiredRole, ObservedRole, Owner, Plan, Refusal, RoleName, SpecError, Standing, Write,
+    self, DesiredRole, ObservedRole, Owner, Plan, Precedence, RecentWrites, Refusal, RoleName,
+    SpecError, Standing, Write,
 };
 
+use super::index::{Index, Key, Turn};
 use super::status::{Progress, Verdict};
-use super::{Context, neighbours};
+use super::{Context, settled};
 
 impl From<SpecError> for Verdict {
     fn from(error: SpecError) -> Self {
@@ -31,6 +34,62 @@ impl From<IamError> for Verdict {
     }
 }
 
+/// Whether the credentials are those of the role's account, and the role is not the one that the controller runs as.
+/// What is not known keeps nothing from being done: the first role that IAM shows tells the account.
+pub(super) fn check_caller(desired: &DesiredRole, caller: Option<&Caller>) -> Result<(), Verdict> {
+    let Some(caller) = caller else { return Ok(()) };
+    check_place(desired, &caller.place)?;
+    if caller.runs_as(desired.name.as_str()) {
+        let role = desired.name.to_string();
+        return Err(Verdict::Refused(Refusal::ControllersOwn { role }));
+    }
+    Ok(())
+}
+
+fn check_place(desired: &DesiredRole, credentials: &Place) -> Result<(), Verdict> {
+    let destination = Place { partition: desired.partition, account: desired.account.clone() };
+    if *credentials == destination {
+        return Ok(());
+    }
+    Err(Verdict::WrongAccount { destination, credentials: credentials.clone() })
+}
+
+/// As [`check_place`], of a role that IAM showed. An ARN that cannot be read says nothing.
+fn check_arn(desired: &DesiredRole, arn: &str) -> Result<(), Verdict> {
+    Place::of_arn(arn).map_or(Ok(()), |place| check_place(desired, &place))
+}
+
+/// Whether it is this resource's turn at the role.
+pub(super) fn turn(
+    resource: &PinpointEventStreamRole,
+    desired: &DesiredRole,
+    index: &Index,
+) -> Result<(), Verdict> {
+    if settled::hands_off(resource).is_some() {
+        // It takes nobody's turn.
+        return Ok(());
+    }
+    let role_of = |key: &Key| {
+        let declared = index.get(key).and_then(|guarded| {
+            guarded.0.as_ref().ok().and_then(|other| role::role_name(other).ok())
+        });
+        declared.map_or_else(|| desired.name.to_string(), |name| name.to_string())
+    };
+    match index.turn(resource, Instant::now()) {
+        Turn::First => Ok(()),
+        Turn::Behind(other, why) => Err(Verdict::Refused(Refusal::DeclaredByAnother {
+            role: role_of(&other),
+            other: other.to_string(),
+            why,
+        })),
+        Turn::Reserved(other, left) => {
+            let why = Precedence::JustDeleted;
+            let (role, other) = (role_of(&other), other.to_string());
+            Err(Verdict::Reserved { by: Refusal::DeclaredByAnother { role, other, why }, left })
+        }
+    }
+}
+
 /// Makes the live role what `resource` declares, or with `hands_off` only compares. What was learned and
 /// done is in `progress` however it ends.
 pub(super) async fn converge(
@@ -39,46 +98,77 @@ pub(super) async fn converge(
     progress: &mut Progress,
     hands_off: Option<Reason>,
 ) -> Result<Verdict, Verdict> {
+    let index = &context.schedule.index;
     let desired = role::desired(resource, context.cluster.as_str())?;
+    let key = desired.key();
     progress.role_name = Some(desired.name.to_string());
-    let precedence = context.neighbours.precedence(resource, &desired.name, &context.watched);
-    precedence.map_or(Ok(()), Err)?;
-
+    if check_caller(&desired, context.iam.caller().await.as_ref()).is_err() {
+        // Other credentials may be in place by now, which no request has shown yet.
+        check_caller(&desired, context.iam.caller_now().await.as_ref())?;
+    }
+    turn(resource, &desired, index)?;
     if hands_off.is_none() && is_new(resource) {
         // Nobody has seen a role of this resource, so there is probably none: to create first saves the
         // look. The name being taken is what says otherwise.
         let plan = role::plan(&desired, None, |_| Standing::Keeps)?;
+        let _writer = context.writers.enter(&desired.name).ok_or(Verdict::Busy)?;
         match carry_out(plan, &desired, context, progress).await {
-            Ok(()) => return Ok(Verdict::Synced { extra_policies: Vec::new() }),
-            Err(error) if error.kind == ErrorKind::AlreadyExists => {
+            Ok(()) => {
+                index.note_owner(&key, Some(&desired.owner));
+                return Ok(Verdict::Synced { extra_policies: Vec::new() });
+            }
+            Err(Verdict::Failed(error)) if error.kind == ErrorKind::AlreadyExists => {
                 *progress =
                     Progress { role_name: progress.role_name.take(), ..Progress::of(resource) }
             }
-            Err(error) => return Err(error.into()),
+            Err(verdict) => return Err(verdict),
         }
     }
 
-    let mut recent = context.own_writes.to(&desired.name);
+    let before = context.own_writes.to(&desired.name);
+    let mut recent = before.clone();
     if !progress.was_in_sync && context.own_writes.may_lack_those_of_an_earlier_process() {
         recent = recent.after_an_earlier_process();
     }
     let observed = context.iam.observe(&desired.name).await?;
+    if let Some(live) = &observed {
+        check_arn(&desired, &live.arn)?;
+    }
     if !recent.are_shown_by(observed.as_ref()) {
         return Err(Verdict::NotShownYet);
     }
-    let standing = |owner: &Owner| neighbours::standing(owner, resource, &context.watched);
+    let owner = observed.as_ref().and_then(|live| Owner::of(&live.tags));
+    if let Some(owner) = index.note_owner(&key, owner.as_ref())
+        && owner != Key::of(resource)
+        && let Some(owner) = index.get(&owner)
+    {
+        context.schedule.look_at(&owner);
+    }
+    let standing = |owner: &Owner| index.standing(owner, &key);
     let plan = compare(&desired, observed.as_ref(), hands_off, progress, standing)?;
     let is_sure = recent.are_settled_by(&plan);
     let extra_policies = plan.extra_policies.clone();
     let drifted = progress.was_in_sync && !plan.changes.is_empty();
+    let _writer = enter(&desired.name, &before, context)?;
     if drifted {
         context.metrics.drift_found();
     }
     carry_out(plan, &desired, context, progress).await?;
+    index.note_owner(&key, Some(&desired.owner));
     if drifted {
         context.metrics.drift_repaired();
     }
     if is_sure { Ok(Verdict::Synced { extra_policies }) } else { Err(Verdict::NotShownYet) }
+}
+
+/// Leave to write to the role, if nothing was written to it since the look that began after `before`.
+pub(super) fn enter<'a>(
+    role: &RoleName,
+    before: &RecentWrites,
+    context: &'a Context,
+) -> Result<impl Drop + use<'a>, Verdict> {
+    let writer = context.writers.enter(role).ok_or(Verdict::Busy)?;
+    if context.own_writes.to(role) == *before { Ok(writer) } else { Err(Verdict::Busy) }
 }
 
 /// What an observation asks for: a plan, or the verdict when nothing may be written. Pure.
@@ -90,9 +180,20 @@ pub(super) fn compare(
     standing: impl Fn(&Owner) -> Standing,
 ) -> Result<Plan, Verdict> {
     let plan = role::plan(desired, observed, standing)?;
+    if let Some(reason) = hands_off
+        && plan.adopts()
+    {
+        // The role is another's or nobody's until its tags are written: what is on it is not the resource's to show.
+        let claim = plan.changes.iter().filter(|change| change.write.adopts());
+        let differences = claim.flat_map(|change| change.differences.iter().cloned()).collect();
+        return Err(Verdict::LeftAlone { reason, differences });
+    }
     progress.role =
         observed.map(|role| RoleIdentity { arn: role.arn.clone(), role_id: role.role_id.clone() });
     progress.role_absent = observed.is_none();
+    progress.adopted = observed.map(|role| {
+        role::is_adopted(&role.tags) || plan.adopts() || desired.was_adopted && desired.holds(role)
+    });
     progress.trust_policy_synced = Some(plan.trust_policy_synced());
     progress.permissions_policy_synced = Some(plan.permissions_policy_synced());
     match hands_off {
@@ -114,11 +215,17 @@ async fn carry_out(
     desired: &DesiredRole,
     context: &Context,
     progress: &mut Progress,
-) -> Result<(), IamError> {
+) -> Result<(), Verdict> {
     let declared: BTreeSet<_> = desired.tags.keys().cloned().collect();
     progress.tag_keys = Some(declared.union(&desired.former_tag_keys).cloned().collect());
     for change in plan.changes {
         if let Some(created) = write(&desired.name, &change.write, context).await? {
+            if let Err(wrong) = check_arn(desired, &created.arn) {
+                // The credentials are of another account than STS said, or STS was not there to say it.
+                write(&desired.name, &Write::DeleteRole, context).await?;
+                return Err(wrong);
+            }
+            progress.adopted = Some(false);
             progress.role = Some(created);
             progress.role_absent = false;
             progress.permissions_policy_synced = Some(false);

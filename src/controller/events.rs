@@ -1,35 +1,53 @@
 //! Events, sent by a task of their own and in their order, so that they never hold up a reconcile: in a burst
-//! of a thousand new resources the roles come first and the telling follows.
+//! of a thousand new resources the roles come first and the telling follows. When the API server does not take them as
+//! fast as they come, those that do not fit are dropped and counted: the status says the same.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, Recorder, Reporter};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tracing::warn;
+
+use crate::telemetry::Metrics;
 
 use super::CONTROLLER_NAME;
 
-/// So many may wait; who has one more to tell waits too.
+/// So many may wait.
 const WAITING: usize = 1024;
+
+/// How long the API server may take for one.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A recorder keeps what it told for some minutes, to count repetitions instead of telling them again. More
 /// than so many are not kept: in a burst they are about as many different objects.
 const REMEMBERED: usize = 1000;
 
 /// Where events are handed in.
-pub(super) struct Events(mpsc::Sender<(Event, ObjectReference)>);
+pub(super) struct Events {
+    waiting: mpsc::Sender<(Event, ObjectReference)>,
+    metrics: Arc<Metrics>,
+}
 
 impl Events {
-    /// Has `event` told of the object.
-    pub(super) async fn tell(&self, event: Event, object: ObjectReference) {
-        // The other end goes only after all that could tell something.
-        let _ = self.0.send((event, object)).await;
+    /// Has `event` sent about the object, unless too many wait already.
+    pub(super) fn send(&self, event: Event, object: ObjectReference) {
+        if self.waiting.try_send((event, object)).is_err() {
+            self.metrics.event_dropped();
+        }
     }
 }
 
 /// The place to hand events in, and the work of sending them, which ends once that place is gone.
-pub(super) fn events(client: Client) -> (Events, impl Future<Output = ()> + Send) {
+pub(super) fn events(
+    client: Client,
+    metrics: Arc<Metrics>,
+) -> (Events, impl Future<Output = ()> + Send) {
     let (sender, mut waiting) = mpsc::channel::<(Event, ObjectReference)>(WAITING);
+    let events = Events { waiting: sender, metrics: Arc::clone(&metrics) };
     let sending = async move {
         let fresh = || Recorder::new(client.clone(), Reporter::from(CONTROLLER_NAME));
         let (mut recorder, mut remembered) = (fresh(), 0);
@@ -39,20 +57,23 @@ pub(super) fn events(client: Client) -> (Events, impl Future<Output = ()> + Send
                 (recorder, remembered) = (fresh(), 0);
             }
             remembered += 1;
-            match recorder.publish(&event, &object).await {
-                Ok(()) => {}
+            let problem = match timeout(PATIENCE, recorder.publish(&event, &object)).await {
+                Ok(Ok(())) => continue,
                 // Every event would say so, and the controller works without.
-                Err(kube::Error::Api(answer)) if answer.is_forbidden() => {
+                Ok(Err(kube::Error::Api(answer))) if answer.is_forbidden() => {
                     if !std::mem::replace(&mut said_denied, true) {
                         warn!("cannot write events, and says so only once: {}", answer.message);
                     }
+                    metrics.event_dropped();
+                    continue;
                 }
-                Err(error) => {
-                    let (namespace, name) = (object.namespace.as_deref(), object.name.as_deref());
-                    warn!(namespace, name, "cannot write the event {}: {error}", event.reason);
-                }
-            }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {PATIENCE:?}"),
+            };
+            metrics.event_dropped();
+            let (namespace, name) = (object.namespace.as_deref(), object.name.as_deref());
+            warn!(namespace, name, "cannot write the event {}: {problem}", event.reason);
         }
     };
-    (Events(sender), sending)
+    (events, sending)
 }

@@ -24,9 +24,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
 /// How long others leave a lease alone that they see unchanged.
-const DURATION: Duration = Duration::from_secs(10);
-/// How long a holder works after it asked for the renewal that was granted. What is left of `DURATION` is for
-/// requests that are under way when it stops.
+const DURATION: Duration = Duration::from_secs(12);
+/// How long a holder works after it asked for the renewal that was granted. What is left of `DURATION` is longer than
+/// an attempt of a call to IAM can take, so that one which left at the last moment has ended before another leads.
 const CLAIM: Duration = Duration::from_secs(7);
 /// How often the holder renews.
 const RENEWAL: Duration = Duration::from_secs(2);
@@ -123,6 +123,8 @@ pub struct Election {
     known: Option<Lease>,
     /// The version that was last seen and when it was first seen.
     seen: Option<(String, Instant)>,
+    /// Whether there ever was a lease: one that is missing now was deleted.
+    saw_lease: bool,
     is_failing: bool,
 }
 
@@ -138,6 +140,7 @@ impl Election {
             claim,
             known: None,
             seen: None,
+            saw_lease: false,
             is_failing: false,
         }
     }
@@ -215,7 +218,12 @@ impl Election {
             None => self.leases.get_opt(&self.name.name).await?,
         };
         let params = PostParams::default();
+        self.saw_lease |= lease.is_some();
         let unchanged = self.unchanged(lease.as_ref());
+        if lease.is_none() && self.saw_lease && !self.claim.is_won() && unchanged < DURATION {
+            // Somebody deleted it: its holder does not know yet, and may be at work.
+            return Ok(Turn::Other("the replica that had it before it was deleted".into()));
+        }
         let written = match step(lease.as_ref(), &self.identity, unchanged) {
             Step::Wait(holder) => return Ok(Turn::Other(holder)),
             Step::Create => {
@@ -348,6 +356,7 @@ fn free(mut lease: Lease) -> Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::iam::ATTEMPT_TIMEOUT;
 
     fn of(holder: Option<&str>, seconds: Option<i32>) -> Lease {
         let spec = LeaseSpec {
@@ -373,9 +382,9 @@ mod tests {
             (Some(of(Some("other"), Some(10))), 9, wait()),
             (Some(of(Some("other"), Some(10))), 10, Step::Hold),
             (Some(of(Some("other"), Some(60))), 59, wait()),
-            (Some(of(Some("other"), None)), 9, wait()),
-            (Some(of(Some("other"), Some(-1))), 9, wait()),
-            (Some(of(Some("other"), None)), 10, Step::Hold),
+            (Some(of(Some("other"), None)), 11, wait()),
+            (Some(of(Some("other"), Some(-1))), 11, wait()),
+            (Some(of(Some("other"), None)), 12, Step::Hold),
         ];
         for (lease, seconds, expected) in table {
             let step = step(lease.as_ref(), "me", Duration::from_secs(seconds));
@@ -402,7 +411,9 @@ mod tests {
 
     #[test]
     fn a_claim_ends_before_anybody_else_may_begin() {
-        assert!(CLAIM + PATIENCE < DURATION, "what is under way has time to end");
+        let margin = DURATION.saturating_sub(CLAIM);
+        assert!(ATTEMPT_TIMEOUT < margin, "an attempt of a call to IAM ends before another leads");
+        assert!(PATIENCE < margin, "what is asked about the lease ends, too");
         assert!(RENEWAL + PATIENCE < CLAIM, "one renewal may fail");
     }
 }

@@ -5,8 +5,8 @@ mod announce;
 mod cleanup;
 mod converge;
 mod events;
+mod index;
 mod lease;
-mod neighbours;
 mod own_writes;
 mod preflight;
 mod publish;
@@ -15,34 +15,34 @@ mod rbac;
 mod reconcile;
 mod requeue;
 mod resync;
+mod runner;
+mod schedule;
 mod settled;
 mod status;
 mod unreadable;
 mod vanished;
-mod watched;
+mod writers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::Stream;
-use futures::future::try_join_all;
-use futures::stream::{FuturesUnordered, StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
+use futures::future::{join_all, try_join_all};
 use kube::core::DeserializeGuard;
-use kube::runtime::controller::{self, Action, Controller};
-use kube::runtime::reflector::ObjectRef;
-use kube::runtime::{PredicateConfig, WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::{Semaphore, oneshot, watch};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use crate::api::{ConditionType, PinpointEventStreamRole};
+use crate::api::{ConditionType, PinpointEventStreamRole, Reason};
 use crate::iam::Iam;
 use crate::telemetry::{ConditionLabels, Counted, Health, Metrics};
 
-use neighbours::Neighbours;
+use index::Index;
 use own_writes::OwnWrites;
-use watched::{Asides, Feed, Watched};
+use runner::Worker;
+use schedule::{Asides, Schedule};
+use writers::Writers;
 
 pub use lease::{Claim, Election, LeaseName, Lost};
 pub use preflight::{
@@ -57,9 +57,6 @@ pub const CONTROLLER_NAME: &str = "streamrole";
 /// be told. With 2 s for the lease and 5 s for traces that is below the 30 s that Kubernetes gives a pod by default.
 const DRAIN: Duration = Duration::from_secs(15);
 const LAST_WORDS: Duration = Duration::from_secs(5);
-
-/// Resources on one page of the first list. A page is held whole, with all that is dropped before the store.
-const LIST_PAGE: u32 = 100;
 
 /// A stored object that does not fit the schema must not hide all others.
 type Guarded = DeserializeGuard<PinpointEventStreamRole>;
@@ -84,11 +81,27 @@ struct Context {
     events: events::Events,
     metrics: Arc<Metrics>,
     requeue: requeue::Requeue,
-    watched: Watched,
-    neighbours: Neighbours,
+    schedule: Schedule,
     own_writes: OwnWrites,
+    writers: Writers,
     /// One permit for each role that may be worked on in IAM at once.
-    workers: Semaphore,
+    workers: Arc<Semaphore>,
+}
+
+impl Context {
+    /// Leave to work on a role in IAM, once there is one.
+    async fn worker(&self) -> Worker {
+        match Arc::clone(&self.workers).acquire_owned().await {
+            Ok(permit) => Worker::with(permit),
+            // It is never closed.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// The resource is gone: nothing of it is remembered.
+    fn forget(&self, resource: &Guarded) {
+        self.requeue.forget_object(&resource.uid().unwrap_or_default());
+    }
 }
 
 /// Who the controller works with.
@@ -129,9 +142,9 @@ pub async fn run(
     stop: watch::Receiver<bool>,
 ) -> Ended {
     let Servers { client, cluster, iam } = servers;
-    let (events, sending) = events::events(client.clone());
+    let (events, sending) = events::events(client.clone(), Arc::clone(&metrics));
     let telling = tokio::spawn(sending);
-    let (watched, feeds, asides) = Watched::new(&options.namespaces);
+    let (schedule, asides) = Schedule::new(Index::new(&options.namespaces, cluster.as_str()));
     let context = Arc::new(Context {
         events,
         client: client.clone(),
@@ -139,43 +152,32 @@ pub async fn run(
         cluster,
         metrics,
         requeue: requeue::Requeue::new(options.resync),
-        watched,
-        neighbours: Neighbours::default(),
+        schedule,
         own_writes: OwnWrites::new(),
-        workers: Semaphore::new(options.concurrency.into()),
+        writers: Writers::default(),
+        workers: Arc::new(Semaphore::new(options.concurrency.into())),
     });
     let in_metrics = Arc::downgrade(&context);
     context.metrics.count_with(move || {
         in_metrics.upgrade().map(|context| count(&context)).unwrap_or_default()
     });
-    // While some reconciles write to Kubernetes, others keep the workers busy.
-    let reconciles = options.concurrency.saturating_mul(2);
-    let (listings, controllers): (Vec<_>, FuturesUnordered<_>) = feeds
-        .into_iter()
-        .map(|feed| {
+    let everywhere = [None];
+    let named: Vec<_> = options.namespaces.iter().cloned().map(Some).collect();
+    let scopes = if named.is_empty() { everywhere.as_slice() } else { named.as_slice() };
+    let (listings, watches): (Vec<_>, Vec<_>) = scopes
+        .iter()
+        .map(|namespace| {
             let (tell_listed, listed) = oneshot::channel();
-            let Feed { namespace, resources, writer, asked } = feed;
             let api = match namespace {
                 None => Api::all(client.clone()),
-                Some(namespace) => Api::namespaced(client.clone(), &namespace),
+                Some(namespace) => Api::namespaced(client.clone(), namespace),
             };
-            let in_log = Arc::clone(&context);
-            let triggers = triggers(api, writer, Arc::clone(&context), tell_listed);
-            let controller = Controller::for_stream(triggers, resources)
-                .with_config(controller::Config::default().concurrency(reconciles))
-                .reconcile_on(asked)
-                .graceful_shutdown_on(stopped(stop.clone()))
-                .run(reconcile::reconcile, reconcile::after_error, Arc::clone(&context))
-                .for_each(move |result| {
-                    if let Err(controller::Error::ObjectNotFound(gone)) = &result {
-                        in_log.watched.queue.leave(&gone.clone().into_kind_unchecked(()));
-                    }
-                    log_result(result);
-                    futures::future::ready(())
-                });
-            (listed, controller)
+            let (context, namespace) = (Arc::clone(&context), namespace.clone());
+            (listed, runner::watch(context, api, namespace, tell_listed, stop.clone()))
         })
         .unzip();
+    // While some reconciles write to Kubernetes, others keep the workers busy.
+    let at_once = usize::from(options.concurrency) * 2;
     let in_resync = Arc::clone(&context);
     let resyncing = tokio::spawn(async move {
         if try_join_all(listings).await.is_ok() {
@@ -184,7 +186,7 @@ pub async fn run(
             elected.await;
             in_resync.metrics.leads(true);
             in_resync.own_writes.begin();
-            in_resync.watched.begin();
+            in_resync.schedule.begin();
             resync::resync(in_resync, options.resync).await;
         }
     });
@@ -198,7 +200,8 @@ pub async fn run(
         let edited = edited.take_until(stopped(stop.clone()));
         let vanished = vanished.take_until(stopped(stop.clone()));
         futures::join!(
-            controllers.collect::<()>(),
+            join_all(watches),
+            runner::work(Arc::clone(&context), at_once, stop.clone()),
             no_more_resyncs,
             announce::announce(&context, edited),
             vanished::let_go(&context, vanished),
@@ -209,7 +212,7 @@ pub async fn run(
         tokio::time::sleep(DRAIN).await;
     };
     let in_order = tokio::select! {
-        () = drained => true,
+        () = drained => !context.iam.may_be_at_work(),
         () = overdue => false,
     };
     if in_order {
@@ -225,82 +228,30 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stopping| *stopping).await;
 }
 
-/// The changes that call for a reconcile; tells once when all resources have been listed.
-fn triggers(
-    api: Api<Guarded>,
-    writer: kube::runtime::reflector::store::Writer<Guarded>,
-    context: Arc<Context>,
-    tell_listed: oneshot::Sender<()>,
-) -> impl Stream<Item = watcher::Result<Guarded>> {
-    let mut tell_listed = Some(tell_listed);
-    let in_queue = Arc::clone(&context);
-    watcher(api, watcher::Config::default().page_size(LIST_PAGE))
-        .default_backoff()
-        .modify(|resource| resource.managed_fields_mut().clear())
-        .reflect(writer)
-        // Not Store::wait_until_ready: it wakes only the last of several who wait, and the controller is one.
-        .inspect_ok(move |event| {
-            context.neighbours.heard(event, &context.watched);
-            if let watcher::Event::Delete(DeserializeGuard(Ok(resource))) = event
-                && vanished::is_due(resource)
-            {
-                context.watched.vanished(resource);
-            }
-            let all_listed = matches!(event, watcher::Event::InitDone);
-            if let Some(tell) = tell_listed.take_if(|_| all_listed) {
-                // Nobody waits any more when the process is being stopped.
-                let _ = tell.send(());
-            }
-        })
-        .applied_objects()
-        .predicate_filter(
-            |resource: &Guarded| Some(reconcile::trigger(resource)),
-            PredicateConfig::default(),
-        )
-        .inspect_ok(move |resource| drop(in_queue.watched.wait(resource)))
-}
-
-/// What the metrics tell of all resources.
+/// What the metrics tell of all resources. Statuses can be written by others too: what is none of the program's own
+/// conditions and reasons is not counted.
 fn count(context: &Context) -> Counted {
     let mut conditions = BTreeMap::new();
-    for guarded in context.watched.all() {
-        let mut count = |condition: &str, status: &str, reason: &str| {
-            let [condition, status, reason] = [condition, status, reason].map(str::to_owned);
-            *conditions.entry(ConditionLabels { condition, status, reason }).or_default() += 1;
-        };
+    let mut count = |condition: ConditionType, status: &'static str, reason: Reason| {
+        let (condition, reason) = (condition.as_str(), reason.as_str());
+        *conditions.entry(ConditionLabels { condition, status, reason }).or_default() += 1;
+    };
+    for guarded in context.schedule.index.all() {
         if let Ok(resource) = &guarded.0 {
             for condition in resource.status.iter().flat_map(|status| &status.conditions) {
-                count(&condition.type_, &condition.status, &condition.reason);
+                let known =
+                    ConditionType::parse(&condition.type_).zip(Reason::parse(&condition.reason));
+                let statuses = ["True", "False", "Unknown"];
+                let status = statuses.into_iter().find(|status| *status == condition.status);
+                if let (Some((type_, reason)), Some(status)) = (known, status) {
+                    count(type_, status, reason);
+                }
             }
         } else {
             // Its status is not read either, but it is known what it says.
-            count(ConditionType::Ready.as_str(), "False", unreadable::REASON.as_str());
-            count(ConditionType::Stalled.as_str(), "True", unreadable::REASON.as_str());
+            count(ConditionType::Ready, "False", unreadable::REASON);
+            count(ConditionType::Stalled, "True", unreadable::REASON);
         }
     }
-    Counted { queue_depth: context.watched.queue.depth(), conditions }
-}
-
-type ControllerError = controller::Error<reconcile::Error, watcher::Error>;
-
-fn log_result(result: Result<(ObjectRef<Guarded>, Action), ControllerError>) {
-    match result {
-        Ok((resource, action)) => debug!(%resource, ?action, "reconciled"),
-        Err(controller::Error::ObjectNotFound(resource)) => {
-            debug!(%resource, "gone before its turn");
-        }
-        Err(controller::Error::ReconcilerFailed(reconcile::Error::Unknown, resource)) => {
-            debug!(%resource, "unknown to the API server");
-        }
-        Err(controller::Error::ReconcilerFailed(error, resource)) => {
-            let (name, namespace) = (resource.name, resource.namespace);
-            warn!(namespace, name, "{error}");
-        }
-        Err(controller::Error::QueueError(error)) => {
-            warn!(
-                "watching PinpointEventStreamRoles was interrupted and is taken up again: {error}"
-            );
-        }
-        Err(controller::Error::RunnerError(error)) => warn!("the work queue failed: {error}"),
-    }
+    Counted { queue_depth: context.schedule.queue.depth(), conditions }
 }

@@ -1,25 +1,33 @@
 //! Writes down how a reconcile went: status, events, log line, metric. What is said already is not said
 //! again.
 
+use std::time::Duration;
+
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{ObjectMeta, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource as _, ResourceExt};
 use serde_json::json;
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 use tracing::field::Empty;
 use tracing::{Span, info, info_span, warn};
 
 use crate::api::{PinpointEventStreamRole, PinpointEventStreamRoleStatus, Reason};
+use crate::policy::shortened;
 use crate::role::{Change, Write};
 
 use super::cleanup::Farewell;
+use super::index::Key;
 use super::reconcile::Error;
 use super::status::{Progress, Verdict, status_after};
 use super::{CONTROLLER_NAME, Context, Guarded};
 
 /// An event's note may hold 1 kB (API reference, `events.k8s.io/v1`).
 const LONGEST_NOTE: usize = 1024;
+
+/// How long a status is made and written anew when others keep writing to the resource.
+const CONFLICTS: Duration = Duration::from_secs(5);
 
 /// The span of a reconcile. What it came to is filled in with the status.
 pub(super) fn span(resource: &PinpointEventStreamRole) -> Span {
@@ -38,29 +46,46 @@ pub(super) fn span(resource: &PinpointEventStreamRole) -> Span {
 }
 
 /// Writes the status if it says something new, and tells events of what changed. What was edited meanwhile is not
-/// called ready, nor anything else that was true before.
+/// called ready, nor anything else that was true before. The status is written onto the version that it was made for, so
+/// that a write which was held up on its way never covers what another leader has said since.
 pub(super) async fn publish(
     resource: &PinpointEventStreamRole,
     context: &Context,
     progress: &Progress,
     verdict: &Verdict,
 ) -> Result<(), Error> {
-    let (resource, is_edited) = as_of_now(resource, context);
-    let (resource, verdict) = (&resource, if is_edited { &Verdict::Progressing } else { verdict });
-    let now = Timestamp::now();
-    let status = status_after(resource, progress, verdict, now);
-    log_outcome(resource, progress, verdict, &status);
-    context.metrics.reconciled(verdict.reason(resource, progress, now).as_str());
-    for event in events(resource, progress, verdict, &status) {
-        if event.reason == Reason::DriftReported.as_str() {
-            context.metrics.drift_found();
+    let deadline = Instant::now() + CONFLICTS;
+    loop {
+        let (latest, is_edited) = as_of_now(resource, context);
+        let verdict = if is_edited { &Verdict::Progressing } else { verdict };
+        let status = status_after(&latest, progress, verdict, Timestamp::now());
+        if latest.status.as_ref() != Some(&status) {
+            match write_status(&latest, context, &status).await {
+                Ok(()) => {}
+                Err(Error::Kube(kube::Error::Api(answer)))
+                    if answer.is_conflict() && Instant::now() < deadline =>
+                {
+                    let version = latest.metadata.resource_version.as_deref().unwrap_or_default();
+                    let key = Key::of(&latest);
+                    let newer = context.schedule.index.newer_than(&key, version);
+                    // Without the newer one, another conflict says so.
+                    let _ = timeout_at(deadline, newer).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
         }
-        context.events.tell(event, resource.object_ref(&())).await;
+        log_outcome(&latest, progress, verdict, &status);
+        let reason = status.ready().and_then(|ready| Reason::parse(&ready.reason));
+        context.metrics.reconciled(reason.map_or("", Reason::as_str));
+        for event in events(&latest, progress, verdict, &status) {
+            if event.reason == Reason::DriftReported.as_str() {
+                context.metrics.drift_found();
+            }
+            context.events.send(event, latest.object_ref(&()));
+        }
+        return Ok(());
     }
-    if resource.status.as_ref() != Some(&status) {
-        write_status(resource, context, &status, Onto::AnyVersion).await?;
-    }
-    Ok(())
 }
 
 /// The resource as it was worked on, with the status that it has by now; or, when its spec was edited since, as that
@@ -69,30 +94,32 @@ fn as_of_now(
     resource: &PinpointEventStreamRole,
     context: &Context,
 ) -> (PinpointEventStreamRole, bool) {
-    let namespace = resource.namespace().unwrap_or_default();
-    let watched = context.watched.get(&namespace, &resource.name_any());
-    let latest = watched.as_ref().and_then(|guarded| guarded.0.as_ref().ok());
+    let latest = context.schedule.latest(resource);
+    let latest = latest.as_ref().and_then(|guarded| guarded.0.as_ref().ok());
     let is_edited = |latest: &PinpointEventStreamRole| {
         // Deletion counts as a generation too.
         latest.metadata.generation != resource.metadata.generation
             && latest.metadata.deletion_timestamp.is_none()
     };
-    match latest.filter(|latest| latest.metadata.uid == resource.metadata.uid) {
+    match latest {
         Some(latest) if is_edited(latest) => (latest.clone(), true),
         Some(latest) => {
-            (PinpointEventStreamRole { status: latest.status.clone(), ..resource.clone() }, false)
+            let mut resource = resource.clone();
+            resource.status.clone_from(&latest.status);
+            resource.metadata.resource_version.clone_from(&latest.metadata.resource_version);
+            (resource, false)
         }
         None => (resource.clone(), false),
     }
 }
 
 /// Tells what became of the role of a resource that is going away.
-pub(super) async fn publish_farewell(
+pub(super) fn publish_farewell(
     resource: &impl kube::Resource<DynamicType = ()>,
     context: &Context,
     farewell: Farewell,
 ) {
-    let (reason, note) = match farewell {
+    let (reason, note) = match &farewell {
         Farewell::Deleted(name) => ("Deleted", format!("Deleted the IAM role {name}.")),
         Farewell::Released(name) => (
             "Released",
@@ -104,29 +131,37 @@ pub(super) async fn publish_farewell(
                 "The resource was let go without a call to IAM, as its annotation asks. An IAM role {name} may still exist, with this resource's ownership tags."
             ),
         ),
+        Farewell::Kept(name, why) => (
+            "RoleKept",
+            format!("The IAM role {name} stays, although its resource is gone: {why}."),
+        ),
+        Farewell::LeftBehind(name) => (
+            "RoleLeftBehind",
+            format!(
+                "The finalizer was removed by others, so the IAM role {name} stays although its resource is gone, with its ownership tags. Delete it, or adopt it by a resource with spec.adoptionPolicy: Adopt."
+            ),
+        ),
         Farewell::Nothing => return,
+    };
+    let type_ = match farewell {
+        Farewell::Kept(..) | Farewell::LeftBehind(_) => EventType::Warning,
+        Farewell::Deleted(_)
+        | Farewell::Released(_)
+        | Farewell::Abandoned(_)
+        | Farewell::Nothing => EventType::Normal,
     };
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
     info!(namespace, name, reason, "{note}");
-    let event = event(EventType::Normal, reason, "Delete", &note);
-    context.events.tell(event, resource.object_ref(&())).await;
+    let event = event(type_, reason, "Delete", &note);
+    context.events.send(event, resource.object_ref(&()));
 }
 
-/// Which state of a resource a status may be written to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Onto {
-    /// Whatever it is by then.
-    AnyVersion,
-    /// The one that is given; the API server refuses it once somebody has written meanwhile.
-    ThisVersion,
-}
-
-/// Writes the whole status.
+/// Writes the whole status onto the version of `resource` that is given; the API server refuses it once somebody has
+/// written meanwhile.
 pub(super) async fn write_status(
     resource: &impl ResourceExt,
     context: &Context,
     status: &PinpointEventStreamRoleStatus,
-    onto: Onto,
 ) -> Result<(), Error> {
     let namespace = resource.namespace().ok_or(Error::Incomplete("namespace"))?;
     let api: Api<Guarded> = Api::namespaced(context.client.clone(), &namespace);
@@ -135,10 +170,7 @@ pub(super) async fn write_status(
         name: Some(name.clone()),
         // So that a status never lands on another object that took the name meanwhile.
         uid: resource.uid(),
-        resource_version: match onto {
-            Onto::AnyVersion => None,
-            Onto::ThisVersion => resource.resource_version(),
-        },
+        resource_version: resource.resource_version(),
         ..ObjectMeta::default()
     };
     let body = json!({
@@ -246,13 +278,15 @@ pub(super) fn event(type_: EventType, reason: &str, action: &str, note: &str) ->
 
 fn is_bad_news(verdict: &Verdict) -> bool {
     match verdict {
-        Verdict::Progressing | Verdict::NotShownYet => false,
+        Verdict::Progressing | Verdict::NotShownYet | Verdict::Busy => false,
         Verdict::Synced { extra_policies } => !extra_policies.is_empty(),
         Verdict::LeftAlone { reason, differences } => {
             !differences.is_empty() && *reason == Reason::DriftReported
         }
         Verdict::InvalidSpec(_)
         | Verdict::Refused(_)
+        | Verdict::Reserved { .. }
+        | Verdict::WrongAccount { .. }
         | Verdict::Failed(_)
         | Verdict::DeletionBlocked(_)
         | Verdict::DeletionPaused => true,
@@ -268,31 +302,4 @@ fn parts(changes: &[Change]) -> String {
 /// What the status says of Ready.
 pub(super) fn ready_message(status: &PinpointEventStreamRoleStatus) -> &str {
     status.ready().map_or("", |ready| ready.message.as_str())
-}
-
-fn shortened(text: &str, longest: usize) -> String {
-    if text.len() <= longest {
-        return text.to_owned();
-    }
-    let mut short = String::new();
-    for character in text.chars() {
-        if short.len() + character.len_utf8() + '…'.len_utf8() > longest {
-            break;
-        }
-        short.push(character);
-    }
-    short + "…"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_note_is_cut_to_what_an_event_may_hold_and_never_within_a_character() {
-        let long = "é".repeat(1000);
-        let note = shortened(&long, LONGEST_NOTE);
-        assert!(note.len() <= LONGEST_NOTE && note.ends_with('…'), "{} bytes", note.len());
-        assert_eq!(shortened("short", LONGEST_NOTE), "short");
-    }
 }

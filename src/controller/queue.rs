@@ -1,39 +1,298 @@
-//! Which resources wait for a worker: asked for, and not yet worked on or found to need nothing. The queue
-//! itself is kube's and shows nothing of its length.
+//! Which resources wait for a worker, and whose turn is next. Namespaces are served in turn, so that one with ten
+//! thousand changes delays another by the work of one role. Pure but for the wake-up: the clock comes in as an argument.
+//!
+//! kube's own queue serves first come, first served and has no notion of who asks; this one exists for that.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use kube::runtime::reflector::ObjectRef;
+use tokio::sync::Notify;
 
-use super::Guarded;
+use super::index::Key;
 
-/// Hashes of those that wait: two that share one would be counted as one.
+/// The queue.
 #[derive(Debug, Default)]
-pub(super) struct Queue(Mutex<HashSet<u64>>);
+pub(super) struct Queue {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Those that wait, by namespace.
+    waiting: HashMap<Arc<str>, VecDeque<Key>>,
+    /// Namespaces in which one waits, the next one first.
+    turns: VecDeque<Arc<str>>,
+    phases: HashMap<Key, Phase>,
+    number: usize,
+    /// Those that wait for a time.
+    later: BTreeSet<(Instant, Key)>,
+    due: HashMap<Key, Instant>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    Waiting,
+    Running,
+    /// It was asked for again while it ran.
+    RunningAgain,
+}
 
 impl Queue {
-    /// The resource was asked for.
-    pub(super) fn enter(&self, resource: &ObjectRef<Guarded>) {
-        self.lock().insert(key(resource));
+    /// Has the resource reconciled as soon as it is its turn; once more, if it is being reconciled just now.
+    pub(super) fn add(&self, key: Key) {
+        self.lock().add(key);
+        self.changed.notify_one();
     }
 
-    /// The resource has a worker, or needs none, or is gone.
-    pub(super) fn leave(&self, resource: &ObjectRef<Guarded>) {
-        self.lock().remove(&key(resource));
+    /// Has the resource reconciled at `when`, unless that happens earlier.
+    pub(super) fn add_at(&self, key: Key, when: Instant) {
+        self.lock().add_at(key, when);
+        self.changed.notify_one();
     }
 
-    /// How many wait.
+    /// The resource is gone: it needs no reconcile any more.
+    pub(super) fn forget(&self, key: &Key) {
+        self.lock().forget(key);
+    }
+
+    /// The next resource to reconcile. It is then being reconciled until [`Queue::done`].
+    pub(super) fn take(&self, now: Instant) -> Option<Key> {
+        self.lock().take(now)
+    }
+
+    /// The resource is not being reconciled any more.
+    pub(super) fn done(&self, key: &Key) {
+        self.lock().done(key);
+        self.changed.notify_one();
+    }
+
+    /// How many wait for a worker.
     pub(super) fn depth(&self) -> usize {
-        self.lock().len()
+        self.lock().number
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashSet<u64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns when one waits for a worker. For one caller.
+    pub(super) async fn filled(&self) {
+        loop {
+            let changed = self.changed.notified();
+            let next = {
+                let mut state = self.lock();
+                state.bring_due(Instant::now());
+                if state.number > 0 {
+                    return;
+                }
+                state.later.first().map(|(when, _)| *when)
+            };
+            match next {
+                Some(when) => {
+                    tokio::select! {
+                        () = changed => {}
+                        () = tokio::time::sleep_until(when.into()) => {}
+                    }
+                }
+                None => changed.await,
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn key(resource: &ObjectRef<Guarded>) -> u64 {
-    BuildHasherDefault::<DefaultHasher>::default().hash_one((&resource.namespace, &resource.name))
+impl State {
+    fn add(&mut self, key: Key) {
+        self.cancel(&key);
+        match self.phases.get(&key) {
+            None => {
+                let namespace = Arc::clone(&key.namespace);
+                let waiting = self.waiting.entry(Arc::clone(&namespace)).or_default();
+                if waiting.is_empty() {
+                    self.turns.push_back(namespace);
+                }
+                waiting.push_back(key.clone());
+                self.number += 1;
+                self.phases.insert(key, Phase::Waiting);
+            }
+            Some(Phase::Waiting | Phase::RunningAgain) => {}
+            Some(Phase::Running) => {
+                self.phases.insert(key, Phase::RunningAgain);
+            }
+        }
+    }
+
+    fn add_at(&mut self, key: Key, when: Instant) {
+        let is_earlier = self.due.get(&key).is_none_or(|due| when < *due);
+        let is_asked = matches!(self.phases.get(&key), Some(Phase::Waiting | Phase::RunningAgain));
+        if is_earlier && !is_asked {
+            self.cancel(&key);
+            self.due.insert(key.clone(), when);
+            self.later.insert((when, key));
+        }
+    }
+
+    fn cancel(&mut self, key: &Key) {
+        if let Some((key, due)) = self.due.remove_entry(key) {
+            self.later.remove(&(due, key));
+        }
+    }
+
+    fn bring_due(&mut self, now: Instant) {
+        while let Some((when, key)) = self.later.first().cloned()
+            && when <= now
+        {
+            // Takes it off the list, too.
+            self.add(key);
+        }
+    }
+
+    fn take(&mut self, now: Instant) -> Option<Key> {
+        self.bring_due(now);
+        while let Some(namespace) = self.turns.pop_front() {
+            let Some(waiting) = self.waiting.get_mut(&namespace) else { continue };
+            let phases = &self.phases;
+            let next = std::iter::from_fn(|| waiting.pop_front())
+                .find(|key| phases.get(key) == Some(&Phase::Waiting));
+            if waiting.is_empty() {
+                self.waiting.remove(&namespace);
+            } else {
+                self.turns.push_back(namespace);
+            }
+            if let Some(key) = next {
+                self.number -= 1;
+                self.phases.insert(key.clone(), Phase::Running);
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    fn done(&mut self, key: &Key) {
+        if self.phases.remove(key) == Some(Phase::RunningAgain) {
+            self.add(key.clone());
+        }
+    }
+
+    fn forget(&mut self, key: &Key) {
+        self.cancel(key);
+        match self.phases.get_mut(key) {
+            None | Some(Phase::Running) => {}
+            Some(phase @ Phase::RunningAgain) => *phase = Phase::Running,
+            // It is skipped when its turn comes: to look for it would take time that grows with the queue.
+            Some(Phase::Waiting) => {
+                self.phases.remove(key);
+                self.number -= 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(namespace: &str, number: usize) -> Key {
+        Key { namespace: namespace.into(), name: number.to_string().into() }
+    }
+
+    #[test]
+    fn a_namespace_with_ten_thousand_changes_delays_another_by_one() {
+        let (mut state, now) = (State::default(), Instant::now());
+        for number in 0..10_000 {
+            state.add(key("loud", number));
+        }
+        state.add(key("quiet", 1));
+        let order: Vec<_> = (0..3).filter_map(|_| state.take(now)).collect();
+        assert_eq!(order, [key("loud", 0), key("quiet", 1), key("loud", 1)]);
+    }
+
+    #[test]
+    fn what_is_asked_for_while_it_runs_runs_once_more_and_never_twice_at_once() {
+        let (mut state, now) = (State::default(), Instant::now());
+        state.add(key("a", 1));
+        assert_eq!(state.take(now), Some(key("a", 1)));
+        state.add(key("a", 1));
+        state.add(key("a", 1));
+        assert_eq!(state.take(now), None);
+        state.done(&key("a", 1));
+        assert_eq!(state.take(now), Some(key("a", 1)));
+        state.done(&key("a", 1));
+        assert_eq!(state.take(now), None);
+    }
+
+    #[test]
+    fn what_is_to_come_later_comes_then_or_earlier_and_once() {
+        let (mut state, now) = (State::default(), Instant::now());
+        let at = |seconds| now + Duration::from_secs(seconds);
+        state.add_at(key("a", 1), at(10));
+        state.add_at(key("a", 1), at(5));
+        state.add_at(key("a", 1), at(20));
+        assert_eq!(state.take(at(4)), None);
+        assert_eq!(state.take(at(5)), Some(key("a", 1)));
+        state.done(&key("a", 1));
+        assert_eq!(state.take(at(30)), None, "once");
+        state.add_at(key("a", 1), at(40));
+        state.add(key("a", 1));
+        assert_eq!(state.take(at(30)), Some(key("a", 1)), "earlier");
+        state.done(&key("a", 1));
+        assert_eq!(state.take(at(50)), None, "and not again");
+        state.add_at(key("a", 1), at(60));
+        state.forget(&key("a", 1));
+        assert_eq!(state.take(at(70)), None, "it is gone");
+    }
+
+    proptest! {
+        /// Whatever is done to the queue: what was added is taken, nothing runs twice at once, and between two turns of
+        /// a namespace each other one that waits has its own.
+        #[test]
+        fn every_resource_gets_its_turn(steps in proptest::collection::vec((0..5_u8, 0..4_usize, 0..4_usize), 0..200)) {
+            let (mut state, now) = (State::default(), Instant::now());
+            let (mut running, mut wanted) = (Vec::<Key>::new(), HashSet::<Key>::new());
+            for (step, namespace, number) in steps {
+                let it = key(&namespace.to_string(), number);
+                match step {
+                    0 | 1 => {
+                        wanted.insert(it.clone());
+                        state.add(it);
+                    }
+                    2 => {
+                        if let Some(taken) = state.take(now) {
+                            prop_assert!(!running.contains(&taken), "{taken} runs already");
+                            prop_assert!(wanted.remove(&taken), "{taken} was not asked for");
+                            running.push(taken);
+                        }
+                    }
+                    3 => {
+                        if let Some(done) = running.pop() {
+                            state.done(&done);
+                        }
+                    }
+                    _ => {
+                        wanted.remove(&it);
+                        state.forget(&it);
+                    }
+                }
+                let waiting = state.phases.values().filter(|phase| **phase == Phase::Waiting).count();
+                prop_assert_eq!(state.number, waiting);
+                let turns: HashSet<_> = state.turns.iter().collect();
+                prop_assert_eq!(turns.len(), state.turns.len(), "one turn a namespace");
+                prop_assert_eq!(turns.len(), state.waiting.len());
+            }
+            for done in running {
+                state.done(&done);
+            }
+            while let Some(taken) = state.take(now) {
+                prop_assert!(wanted.remove(&taken), "{taken} was not asked for");
+                state.done(&taken);
+            }
+            prop_assert!(wanted.is_empty(), "never taken: {wanted:?}");
+        }
+    }
 }

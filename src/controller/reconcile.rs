@@ -1,25 +1,21 @@
 //! One reconcile: pause first, then the finalizer, then bring the role to its declaration or, for a
 //! deleted resource, let it go; write down how it went; say when to look again.
 
-use std::collections::hash_map::DefaultHasher;
 use std::convert::identity;
-use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::finalizer;
-use kube::runtime::reflector::ObjectRef;
-use kube::{Api, Resource as _, ResourceExt as _};
+use kube::{Api, ResourceExt as _};
 use thiserror::Error;
 use tracing::Instrument as _;
 
-use crate::api::{
-    ABANDON_ANNOTATION, FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole,
-    RECONCILE_REQUESTED_AT_ANNOTATION, Reason,
-};
+use crate::api::{FINALIZER, PinpointEventStreamRole, Reason};
 use crate::iam::Retry;
 
+use super::runner::Worker;
 use super::status::{Progress, Verdict};
 use super::{Context, Guarded, cleanup, converge, publish, settled, unreadable};
 
@@ -45,98 +41,102 @@ pub(super) enum Error {
     Incomplete(&'static str),
 }
 
-/// What a change must touch to be looked at: the spec, deletion, our finalizer, our annotations. Never
-/// the status, or each write of ours would call for another reconcile.
-pub(super) fn trigger(resource: &Guarded) -> u64 {
-    let meta = resource.meta();
-    let mut hash = DefaultHasher::new();
-    (meta.generation, meta.deletion_timestamp.is_some()).hash(&mut hash);
-    settled::is_guarded(resource).hash(&mut hash);
-    for annotation in [PAUSED_ANNOTATION, ABANDON_ANNOTATION, RECONCILE_REQUESTED_AT_ANNOTATION] {
-        resource.annotations().get(annotation).hash(&mut hash);
-    }
-    hash.finish()
-}
+/// How long until the resource is to be reconciled again without a change; `None` when the resync is early enough.
+pub(super) type Pause = Option<Duration>;
 
 pub(super) async fn reconcile(
-    resource: Arc<Guarded>,
-    context: Arc<Context>,
-) -> Result<Action, Error> {
-    let _leaving = Leaving { resource: ObjectRef::from_obj(&*resource), context: &context };
-    if !context.watched.works() {
-        return Ok(Action::await_change());
+    guarded: &Arc<Guarded>,
+    context: &Context,
+    worker: Worker,
+) -> Result<Pause, Error> {
+    if !context.schedule.works() {
+        return Ok(None);
+    }
+    let resource = match &guarded.0 {
+        Ok(resource) => resource,
+        Err(_) => {
+            drop(worker);
+            let _running = context.metrics.reconcile_started();
+            return unreadable::reconcile(guarded, context).await;
+        }
+    };
+    if let Some(pause) = requested_too_soon(resource, context) {
+        return Ok(Some(pause));
+    }
+    if !is_asked_for(resource, context) {
+        return Ok(None);
     }
     let _running = context.metrics.reconcile_started();
-    let resource = match &resource.0 {
-        Ok(resource) if is_asked_for(resource, &context) => resource,
-        Ok(_) => return Ok(Action::await_change()),
-        Err(_) => return unreadable::reconcile(&resource, &context).await,
-    };
     let reconciled = async {
         if settled::is_paused(resource) {
-            pause(resource, &context).await
+            pause(guarded, resource, context, worker).await
         } else {
-            with_finalizer(resource, &context).await
+            with_finalizer(guarded, resource, context, worker).await
         }
     };
     reconciled.instrument(publish::span(resource)).await
 }
 
-/// Whatever comes of a reconcile, the resource then no longer waits for one.
-struct Leaving<'a> {
-    resource: ObjectRef<Guarded>,
-    context: &'a Context,
-}
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        self.context.watched.queue.leave(&self.resource);
-    }
+/// How long a requested reconcile has to wait, if nothing else calls for one: whoever may annotate a resource must not
+/// be able to use up the calls of the whole account.
+fn requested_too_soon(resource: &PinpointEventStreamRole, context: &Context) -> Pause {
+    let request = settled::request(resource)?;
+    let uid = resource.uid().unwrap_or_default();
+    context.requeue.until_request(&uid, request)
 }
 
 /// A settled resource is left to the resync, which looks at all of them for the price of one, until that
 /// finds something suspicious, or something failed after the status was written.
 fn is_asked_for(resource: &PinpointEventStreamRole, context: &Context) -> bool {
     let uid = resource.uid().unwrap_or_default();
-    context.watched.take_suspect(&uid)
+    context.schedule.take_suspect(&uid)
         || context.requeue.is_failing(&uid)
         || !settled::is_settled(resource)
 }
 
 /// After an error of Kubernetes the same object comes again, with growing pauses.
-#[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
-pub(super) fn after_error(resource: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
+pub(super) fn pause_after_error(resource: &Guarded, error: &Error, context: &Context) -> Pause {
     let uid = resource.uid().unwrap_or_default();
     match error {
-        Error::Unknown => Action::requeue(AFTER_UNKNOWN),
-        Error::CleanupPending(pause) => pause.map_or_else(Action::await_change, Action::requeue),
+        Error::Unknown => Some(AFTER_UNKNOWN),
+        Error::CleanupPending(pause) => *pause,
         Error::Kube(_) => {
             context.metrics.reconcile_failed();
-            let pause = context.requeue.failed(&uid, Retry::Soon);
-            pause.map_or_else(Action::await_change, Action::requeue)
+            context.requeue.failed(&uid, Retry::Soon)
         }
         Error::Incomplete(_) => {
             context.metrics.reconcile_failed();
-            Action::await_change()
+            None
         }
     }
 }
 
 async fn with_finalizer(
+    guarded: &Arc<Guarded>,
     resource: &PinpointEventStreamRole,
     context: &Context,
-) -> Result<Action, Error> {
+    worker: Worker,
+) -> Result<Pause, Error> {
     let namespace = resource.namespace().ok_or(Error::Incomplete("namespace"))?;
     let api: Api<PinpointEventStreamRole> = Api::namespaced(context.client.clone(), &namespace);
+    let is_only_guarding = !settled::is_guarded(resource);
+    let mut worker = Some(worker);
+    if is_only_guarding {
+        // The finalizer comes first, and takes no call to IAM.
+        worker = None;
+    }
+    let mut pause = None;
     let done = finalizer(&api, FINALIZER, Arc::new(resource.clone()), |event| async {
-        match event {
+        pause = match event {
             finalizer::Event::Apply(resource) => {
-                bring_about(Arc::unwrap_or_clone(resource), context).await
+                bring_about(guarded, &resource, context, worker).await?
             }
-            finalizer::Event::Cleanup(resource) => let_go(&resource, context).await,
-        }
+            finalizer::Event::Cleanup(resource) => let_go(&resource, context, worker).await?,
+        };
+        Ok(Action::await_change())
     });
-    done.await.map_err(finalized)
+    done.await.map_err(finalized)?;
+    Ok(pause)
 }
 
 /// Why the finalizer, or what it guards, could not be dealt with.
@@ -158,39 +158,45 @@ pub(super) fn finalized(error: finalizer::Error<Error>) -> Error {
 }
 
 /// Nothing is written for a paused resource, and one that is being deleted has to wait.
-async fn pause(resource: &PinpointEventStreamRole, context: &Context) -> Result<Action, Error> {
+async fn pause(
+    guarded: &Arc<Guarded>,
+    resource: &PinpointEventStreamRole,
+    context: &Context,
+    worker: Worker,
+) -> Result<Pause, Error> {
     if resource.metadata.deletion_timestamp.is_none() {
-        return bring_about(resource.clone(), context).await;
+        return bring_about(guarded, resource, context, Some(worker)).await;
     }
+    drop(worker);
     if settled::is_guarded(resource) {
         let progress = Progress::of(resource);
         publish::publish(resource, context, &progress, &Verdict::DeletionPaused).await?;
     }
-    Ok(Action::await_change())
+    Ok(None)
 }
 
 async fn bring_about(
-    resource: PinpointEventStreamRole,
+    guarded: &Arc<Guarded>,
+    resource: &PinpointEventStreamRole,
     context: &Context,
-) -> Result<Action, Error> {
-    let mut progress = Progress::of(&resource);
-    let hands_off = settled::hands_off(&resource);
-    let verdict = {
-        let _worker = context.workers.acquire().await;
-        let converged = converge::converge(&resource, context, &mut progress, hands_off).await;
-        converged.unwrap_or_else(identity)
-    };
+    worker: Option<Worker>,
+) -> Result<Pause, Error> {
+    let mut progress = Progress::of(resource);
+    let hands_off = settled::hands_off(resource);
+    let converged = converge::converge(resource, context, &mut progress, hands_off).await;
+    let verdict = converged.unwrap_or_else(identity);
+    drop(worker);
     // While IAM is behind nothing new is learned, so what was said last stays so.
-    let is_behind = matches!(verdict, Verdict::NotShownYet) && progress.made.is_empty();
-    if !(is_behind && is_told(&resource)) {
-        let published = publish::publish(&resource, context, &progress, &verdict).await;
+    let is_behind = matches!(verdict, Verdict::NotShownYet | Verdict::Busy);
+    if !(is_behind && progress.made.is_empty() && is_told(resource)) {
+        let published = publish::publish(resource, context, &progress, &verdict).await;
         if published.is_err() {
             // If it is gone, the role may have been made after that was heard of.
-            context.watched.vanished(&resource);
+            context.schedule.vanished(guarded);
         }
         published?;
     }
-    Ok(pause_after(&resource, context, &verdict).map_or_else(Action::await_change, Action::requeue))
+    Ok(pause_after(resource, context, &verdict))
 }
 
 /// Whether the status says how it went with this generation, and not only that work is under way.
@@ -202,16 +208,21 @@ fn is_told(resource: &PinpointEventStreamRole) -> bool {
     })
 }
 
-async fn let_go(resource: &PinpointEventStreamRole, context: &Context) -> Result<Action, Error> {
+async fn let_go(
+    resource: &PinpointEventStreamRole,
+    context: &Context,
+    worker: Option<Worker>,
+) -> Result<Pause, Error> {
     let mut progress = Progress::of(resource);
-    let worker = context.workers.acquire().await;
     let cleaned_up = cleanup::clean_up(resource, context, &mut progress).await;
     drop(worker);
     match cleaned_up {
         Ok(farewell) => {
-            publish::publish_farewell(resource, context, farewell).await;
-            context.requeue.forget(&resource.uid().unwrap_or_default());
-            Ok(Action::await_change())
+            publish::publish_farewell(resource, context, farewell);
+            let uid = resource.uid().unwrap_or_default();
+            context.requeue.forget(&uid);
+            context.requeue.let_go(&uid);
+            Ok(None)
         }
         Err(verdict) => {
             publish::publish(resource, context, &progress, &verdict).await?;
@@ -223,14 +234,14 @@ async fn let_go(resource: &PinpointEventStreamRole, context: &Context) -> Result
     }
 }
 
-/// How long until the next try; `None` when the resync is early enough.
-fn pause_after(
-    resource: &PinpointEventStreamRole,
-    context: &Context,
-    verdict: &Verdict,
-) -> Option<Duration> {
+fn pause_after(resource: &PinpointEventStreamRole, context: &Context, verdict: &Verdict) -> Pause {
     let uid = resource.uid().unwrap_or_default();
-    if let Some(retry) = verdict.retry() {
+    if let Verdict::Reserved { left, .. } = verdict {
+        // It is looked at then, however settled its status seems.
+        context.requeue.failed(&uid, Retry::Soon);
+        return Some(*left);
+    }
+    if let Some(retry) = verdict.retry(resource, Timestamp::now()) {
         context.requeue.failed(&uid, retry)
     } else {
         context.requeue.forget(&uid);

@@ -1,24 +1,32 @@
 //! When a failing resource is tried again: with pauses that grow by object and shrink to nothing once it
 //! succeeds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
 use crate::iam::Retry;
 
-/// The pauses of every failing object.
+/// The least time between two reconciles of one object that somebody asked for by annotation.
+pub(super) const REQUEST_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The pauses of every failing object, and other things to remember of single objects until they are gone.
 pub(super) struct Requeue {
     longest: Duration,
     failing: Mutex<HashMap<String, ExponentialBackoff>>,
+    /// When an object was last reconciled because an annotation asked for it, and its value.
+    requested: Mutex<HashMap<String, (Instant, String)>>,
+    /// Objects whose finalizer is off because their role was dealt with.
+    let_go: Mutex<HashSet<String>>,
 }
 
 impl Requeue {
     /// `longest` bounds the pauses, but for their jitter.
     pub(super) fn new(longest: Duration) -> Self {
-        Self { longest, failing: Mutex::default() }
+        let (failing, requested, let_go) = Default::default();
+        Self { longest, failing, requested, let_go }
     }
 
     /// How long to wait after a failure; `None` when only a change of the resource can help.
@@ -46,9 +54,47 @@ impl Requeue {
         self.lock().remove(uid);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, ExponentialBackoff>> {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How long the reconcile that this value of the annotation asks for has to wait; `None` when it may begin now, and
+    /// for one that has begun already.
+    pub(super) fn until_request(&self, uid: &str, value: &str) -> Option<Duration> {
+        let now = Instant::now();
+        let mut requested = locked(&self.requested);
+        if let Some((at, last)) = requested.get(uid)
+            && last != value
+            && let Some(left) = REQUEST_INTERVAL.checked_sub(now.duration_since(*at))
+            && !left.is_zero()
+        {
+            return Some(left);
+        }
+        if requested.get(uid).is_none_or(|(_, last)| last != value) {
+            requested.insert(uid.to_owned(), (now, value.to_owned()));
+        }
+        None
     }
+
+    /// The role of the object was dealt with, and its finalizer goes.
+    pub(super) fn let_go(&self, uid: &str) {
+        locked(&self.let_go).insert(uid.to_owned());
+    }
+
+    /// The object is gone.
+    pub(super) fn forget_object(&self, uid: &str) {
+        self.forget(uid);
+        locked(&self.requested).remove(uid);
+    }
+
+    /// Whether the role of the object, which is gone, was dealt with before its finalizer went. Forgets it.
+    pub(super) fn was_let_go(&self, uid: &str) -> bool {
+        locked(&self.let_go).remove(uid)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, ExponentialBackoff>> {
+        locked(&self.failing)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn pauses(first: Duration, longest: Duration) -> ExponentialBackoff {
@@ -87,6 +133,18 @@ mod tests {
         fail(&requeue, "a", 8);
         assert!(fail(&requeue, "b", 1) <= vec![Duration::from_secs(2)]);
         assert!(requeue.is_failing("a") && requeue.is_failing("b") && !requeue.is_failing("c"));
+    }
+
+    #[test]
+    fn requests_for_one_object_have_a_least_interval_and_a_request_that_began_is_no_new_one() {
+        let requeue = Requeue::new(LONGEST);
+        assert_eq!(requeue.until_request("a", "1"), None);
+        assert_eq!(requeue.until_request("a", "1"), None, "a retry of the same");
+        let left = requeue.until_request("a", "2");
+        assert!(left.is_some_and(|left| left <= REQUEST_INTERVAL), "{left:?}");
+        assert_eq!(requeue.until_request("b", "2"), None, "another object");
+        requeue.forget_object("a");
+        assert_eq!(requeue.until_request("a", "3"), None);
     }
 
     #[test]

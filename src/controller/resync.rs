@@ -3,7 +3,7 @@
 //! nothing: what looks different is marked as suspect and reconciled with a look of its own, so that a list
 //! which is older than our last write does no harm.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,19 @@ use k8s_openapi::jiff::Timestamp;
 use tracing::{Instrument as _, info, info_span, warn};
 
 use crate::iam::{ErrorKind, IamError, RoleSettings};
-use crate::role::{self, ObservedRole};
+use crate::policy::{Place, readable};
+use crate::role::{self, ObservedRole, Owner, RoleKey};
 
 use super::{Context, Guarded, settled};
+
+/// After so many steps others get their turn, the Lease above all.
+const STEPS: usize = 100;
+
+/// How many calls a resync takes to look for orphans when there is no resource to compare.
+const CALLS_FOR_ORPHANS: usize = 10;
+
+/// How many orphans one log line names.
+const NAMED: usize = 10;
 
 /// Calls that a look at one role takes.
 const CALLS_OF_ONE_LOOK: usize = 4;
@@ -46,8 +56,16 @@ type Due = HashMap<String, Vec<Arc<Guarded>>>;
 
 /// Compares all settled resources at once and then every `period`, spread by a tenth either way.
 pub(super) async fn resync(context: Arc<Context>, period: Duration) {
-    let unfinished = HashSet::new();
-    let mut resync = Resync { context, period, snapshot_calls: None, denied: false, unfinished };
+    let (unfinished, orphans) = Default::default();
+    let mut resync = Resync {
+        context,
+        period,
+        snapshot_calls: None,
+        denied: false,
+        unfinished,
+        orphans,
+        is_first: true,
+    };
     loop {
         let pause = match resync.once().await {
             Ok(()) => {
@@ -56,7 +74,7 @@ pub(super) async fn resync(context: Arc<Context>, period: Duration) {
                 period.mul_f64(fastrand::f64().mul_add(0.2, 0.9))
             }
             Err(error) => {
-                warn!("the resync failed and is tried again: {error}");
+                warn!("the resync failed; retrying: {error}");
                 period.min(AFTER_FAILURE)
             }
         };
@@ -71,17 +89,26 @@ struct Resync {
     denied: bool,
     /// Uids and versions of the resources that were not settled at the last resync.
     unfinished: HashSet<String>,
+    /// Names of the roles of this cluster that have no resource, as the log has told.
+    orphans: BTreeSet<String>,
+    is_first: bool,
 }
 
 impl Resync {
     async fn once(&mut self) -> Result<(), IamError> {
-        self.resume_unfinished();
-        let due = self.due();
+        self.resume_unfinished().await;
+        let due = self.due().await;
         let number: usize = due.values().map(Vec::len).sum();
-        if number == 0 {
+        if number == 0 && std::mem::replace(&mut self.is_first, false) {
+            // Where there is nothing to compare at startup, there may be no credentials that work yet either.
             return Ok(());
         }
-        if let Method::Snapshot { at_most } = cheapest(number, self.snapshot_calls) {
+        self.is_first = false;
+        let method = match number {
+            0 => Method::Snapshot { at_most: CALLS_FOR_ORPHANS },
+            number => cheapest(number, self.snapshot_calls),
+        };
+        if let Method::Snapshot { at_most } = method {
             match self.snapshot(&due, at_most).instrument(info_span!("resync")).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
@@ -95,9 +122,10 @@ impl Resync {
 
     /// What is not settled is at work, or comes back by itself after a failure. If a reconcile was lost, for
     /// whatever reason, this makes good for it: what is still as unsettled as it was at the last resync.
-    fn resume_unfinished(&mut self) {
+    async fn resume_unfinished(&mut self) {
         let before = std::mem::take(&mut self.unfinished);
-        for guarded in self.context.watched.all() {
+        for (step, guarded) in self.context.schedule.index.all().into_iter().enumerate() {
+            pass_turn(step).await;
             let Ok(resource) = &guarded.0 else { continue };
             let uid = resource.metadata.uid.as_deref().unwrap_or_default();
             if settled::is_settled(resource) || self.context.requeue.is_failing(uid) {
@@ -106,16 +134,17 @@ impl Resync {
             let version = resource.metadata.resource_version.as_deref().unwrap_or_default();
             let state = format!("{uid} {version}");
             if before.contains(&state) {
-                self.context.watched.reconcile(&guarded);
+                self.context.schedule.reconcile(&guarded);
             }
             self.unfinished.insert(state);
         }
     }
 
     /// Settled resources by the key of their role's name.
-    fn due(&self) -> Due {
+    async fn due(&self) -> Due {
         let mut due = Due::new();
-        for guarded in self.context.watched.all() {
+        for (step, guarded) in self.context.schedule.index.all().into_iter().enumerate() {
+            pass_turn(step).await;
             let Ok(resource) = &guarded.0 else { continue };
             let Ok(name) = role::role_name(resource) else { continue };
             if settled::is_settled(resource) {
@@ -142,13 +171,21 @@ impl Resync {
         }
 
         let mut missing: HashSet<&str> = due.keys().map(String::as_str).collect();
+        let mut orphans = BTreeSet::new();
         let mut next = None;
         loop {
             let page = iam.details_page(next).await?;
-            for (name, role) in named(page.roles, due) {
-                missing.remove(name.as_str());
-                let role = with_settings(role, settings.get(&name));
-                self.compare(due.get(&name), Some(&role));
+            for (step, (name, role)) in page.roles.enumerate() {
+                pass_turn(step).await;
+                let key = name.to_ascii_lowercase();
+                if self.note_owner(&key, &role) {
+                    orphans.insert(name);
+                }
+                if let Some(declared) = due.get(&key) {
+                    missing.remove(key.as_str());
+                    let role = with_settings(role, settings.get(&key));
+                    self.compare(declared, Some(&role)).await;
+                }
             }
             match budget.after(page.next) {
                 ControlFlow::Continue(marker) => next = Some(marker),
@@ -156,9 +193,10 @@ impl Resync {
                 ControlFlow::Break(false) => return Ok(self.give_up(budget.calls)),
             }
         }
-        for name in missing {
-            self.compare(due.get(name), None);
+        for declared in missing.into_iter().filter_map(|name| due.get(name)) {
+            self.compare(declared, None).await;
         }
+        self.tell_orphans(orphans);
         self.snapshot_calls = Some(budget.calls);
         self.denied = false;
         self.context.metrics.resynced("snapshot", false);
@@ -172,13 +210,46 @@ impl Resync {
         false
     }
 
-    fn compare(&self, due: Option<&Vec<Arc<Guarded>>>, observed: Option<&ObservedRole>) {
-        for guarded in due.into_iter().flatten() {
+    async fn compare(&self, declared: &[Arc<Guarded>], observed: Option<&ObservedRole>) {
+        for (step, guarded) in declared.iter().enumerate() {
+            pass_turn(step).await;
             let Ok(resource) = &guarded.0 else { continue };
             if settled::is_news(resource, observed, &self.context) {
-                self.context.watched.look_at(guarded);
+                self.context.schedule.look_at(guarded);
             }
         }
+    }
+
+    /// Notes whom the tags of a role name. Returns whether it is a role of this cluster that no resource declares.
+    fn note_owner(&self, name: &str, role: &ObservedRole) -> bool {
+        let Some(owner) = Owner::of(&role.tags) else { return false };
+        let Some(place) = Place::of_arn(&role.arn) else { return false };
+        let key = RoleKey { account: place.account, name: name.to_owned() };
+        let index = &self.context.schedule.index;
+        if let Some(holder) = index.note_owner(&key, Some(&owner))
+            && let Some(holder) = index.get(&holder)
+        {
+            self.context.schedule.look_at(&holder);
+        }
+        index.is_orphan(&owner, &key)
+    }
+
+    fn tell_orphans(&mut self, orphans: BTreeSet<String>) {
+        self.context.metrics.orphans(orphans.len());
+        let new: Vec<_> = orphans.difference(&self.orphans).collect();
+        if !new.is_empty() {
+            let names: Vec<_> = new.iter().take(NAMED).map(|name| readable(name, 100)).collect();
+            let more = match new.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            warn!(
+                "{} IAM roles carry this cluster's ownership tags but no resource declares them: {}{more}. Delete each, or adopt it by a resource with spec.adoptionPolicy: Adopt",
+                new.len(),
+                names.join(", ")
+            );
+        }
+        self.orphans = orphans;
     }
 
     /// Spread over the period, so that they do not come all at once.
@@ -186,7 +257,7 @@ impl Resync {
         self.context.metrics.resynced("one_by_one", self.denied);
         let pause = self.period / u32::try_from(number).unwrap_or(u32::MAX);
         for one in due.into_values().flatten() {
-            self.context.watched.look_at(&one);
+            self.context.schedule.look_at(&one);
             tokio::time::sleep(pause).await;
         }
     }
@@ -199,6 +270,12 @@ impl Resync {
             );
         }
         self.denied = true;
+    }
+}
+
+async fn pass_turn(step: usize) {
+    if step % STEPS == STEPS - 1 {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -10,11 +10,12 @@ use crate::api::{
     ABANDON_ANNOTATION, DriftPolicy, FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole,
     RECONCILE_REQUESTED_AT_ANNOTATION, Reason,
 };
-use crate::role::{self, ObservedRole, Owner, Refusal, RoleName, Standing};
+use crate::policy::Caller;
+use crate::role::{self, DesiredRole, ObservedRole, Owner, RoleKey, Standing};
 
-use super::converge::compare;
+use super::Context;
+use super::converge::{self, compare};
 use super::status::{Progress, Verdict, status_after};
-use super::{Context, neighbours};
 
 /// Reasons that hold until the resource or the role changes.
 const HOLDING: [Reason; 9] = [
@@ -29,18 +30,35 @@ const HOLDING: [Reason; 9] = [
     Reason::RefusedByIam,
 ];
 
-/// Whether the annotation asks for no writes.
+/// Whether the annotation asks for no writes. Any value but `false` does: whoever sets it wants the controller to stop.
 pub(super) fn is_paused(resource: &impl ResourceExt) -> bool {
-    asks_for(resource, PAUSED_ANNOTATION)
+    let value = resource.annotations().get(PAUSED_ANNOTATION);
+    value.is_some_and(|value| !value.eq_ignore_ascii_case("false"))
+}
+
+/// The value of the annotation that pauses the resource, if it is neither `true` nor `false`.
+pub(super) fn odd_pause(resource: &impl ResourceExt) -> Option<&str> {
+    let value = resource.annotations().get(PAUSED_ANNOTATION)?;
+    let is_known = ["true", "false"].iter().any(|known| value.eq_ignore_ascii_case(known));
+    (!is_known).then_some(value)
 }
 
 /// Whether the annotation asks for a deleted resource to be let go without a call to IAM.
 pub(super) fn is_abandoned(resource: &impl ResourceExt) -> bool {
-    asks_for(resource, ABANDON_ANNOTATION)
+    let value = resource.annotations().get(ABANDON_ANNOTATION);
+    value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-fn asks_for(resource: &impl ResourceExt, annotation: &str) -> bool {
-    resource.annotations().get(annotation).is_some_and(|value| value == "true")
+/// The value of the annotation that asks for a reconcile, if nothing else does: the spec is the one that the status
+/// speaks of.
+pub(super) fn request(resource: &PinpointEventStreamRole) -> Option<&str> {
+    let status = resource.status.as_ref()?;
+    let value = resource.annotations().get(RECONCILE_REQUESTED_AT_ANNOTATION)?;
+    let is_only_that = resource.meta().deletion_timestamp.is_none()
+        && is_guarded(resource)
+        && status.observed_generation == resource.meta().generation
+        && status.last_handled_reconcile_at.as_ref() != Some(value);
+    is_only_that.then_some(value)
 }
 
 /// Whether the resource stays, once it is deleted, until we let it go.
@@ -81,21 +99,31 @@ pub(super) fn is_news(
     observed: Option<&ObservedRole>,
     context: &Context,
 ) -> bool {
-    let standing = |owner: &Owner| neighbours::standing(owner, resource, &context.watched);
-    let precedence =
-        |name: &RoleName| context.neighbours.precedence(resource, name, &context.watched);
-    differs_from_status(resource, observed, context.cluster.as_str(), precedence, standing)
+    let index = &context.schedule.index;
+    let facts = Facts {
+        cluster: context.cluster.as_str(),
+        caller: context.iam.known_caller(),
+        turn: &|desired| converge::turn(resource, desired, index),
+        standing: &|owner, role| index.standing(owner, role),
+    };
+    differs_from_status(resource, observed, &facts)
+}
+
+/// What a verdict depends on besides the resource and its role.
+struct Facts<'a> {
+    cluster: &'a str,
+    caller: Option<Caller>,
+    turn: &'a dyn Fn(&DesiredRole) -> Result<(), Verdict>,
+    standing: &'a dyn Fn(&Owner, &RoleKey) -> Standing,
 }
 
 fn differs_from_status(
     resource: &PinpointEventStreamRole,
     observed: Option<&ObservedRole>,
-    cluster: &str,
-    precedence: impl Fn(&RoleName) -> Option<Refusal>,
-    standing: impl Fn(&Owner) -> Standing,
+    facts: &Facts<'_>,
 ) -> bool {
     let mut progress = Progress::of(resource);
-    let verdict = verdict(resource, observed, cluster, &mut progress, precedence, standing);
+    let verdict = verdict(resource, observed, facts, &mut progress);
     let (Ok(Some(verdict)) | Err(verdict)) = verdict else {
         return true;
     };
@@ -107,14 +135,15 @@ fn differs_from_status(
 fn verdict(
     resource: &PinpointEventStreamRole,
     observed: Option<&ObservedRole>,
-    cluster: &str,
+    facts: &Facts<'_>,
     progress: &mut Progress,
-    precedence: impl Fn(&RoleName) -> Option<Refusal>,
-    standing: impl Fn(&Owner) -> Standing,
 ) -> Result<Option<Verdict>, Verdict> {
-    let desired = role::desired(resource, cluster)?;
+    let desired = role::desired(resource, facts.cluster)?;
     progress.role_name = Some(desired.name.to_string());
-    precedence(&desired.name).map_or(Ok(()), Err)?;
+    converge::check_caller(&desired, facts.caller.as_ref())?;
+    (facts.turn)(&desired)?;
+    let key = desired.key();
+    let standing = |owner: &Owner| (facts.standing)(owner, &key);
     let plan = compare(&desired, observed, hands_off(resource), progress, standing)?;
     let extra_policies = plan.extra_policies;
     Ok(plan.changes.is_empty().then_some(Verdict::Synced { extra_policies }))
@@ -187,12 +216,33 @@ mod tests {
                 true,
             ),
             ("no longer paused", vec![(reason.as_str(), json!("Paused"))], false),
+            ("of the wrong account", vec![(reason.as_str(), json!("WrongAccount"))], false),
             ("stalled until a change", vec![(reason.as_str(), json!("RoleNotOwned"))], true),
             ("denied, which is tried again", vec![(reason.as_str(), json!("AccessDenied"))], false),
             ("throttled, which is tried again", vec![(reason.as_str(), json!("Throttled"))], false),
         ];
         for (case, changes, expected) in table {
             assert_eq!(is_settled(&resource(&changes)), expected, "a resource {case}");
+        }
+    }
+
+    #[test]
+    fn every_value_of_the_annotation_but_false_pauses_and_an_odd_one_is_said() {
+        let table = [
+            (None, false, None),
+            (Some("false"), false, None),
+            (Some("FALSE"), false, None),
+            (Some("true"), true, None),
+            (Some("True"), true, None),
+            (Some("yes"), true, Some("yes")),
+            (Some("1"), true, Some("1")),
+            (Some(""), true, Some("")),
+            (Some(" false"), true, Some(" false")),
+        ];
+        for (value, paused, odd) in table {
+            let annotations = value.map_or_else(|| json!({}), |v| json!({PAUSED_ANNOTATION: v}));
+            let resource = resource(&[("/metadata/annotations", annotations)]);
+            assert_eq!((is_paused(&resource), odd_pause(&resource)), (paused, odd), "{value:?}");
         }
     }
 
@@ -210,17 +260,15 @@ mod tests {
         }
     }
 
+    fn facts() -> Facts<'static> {
+        let caller = Caller::of_arn("arn:aws:iam::111122223333:user/controller");
+        Facts { cluster: CLUSTER, caller, turn: &|_| Ok(()), standing: &|_, _| Standing::Keeps }
+    }
+
     fn settled_on(observed: &ObservedRole) -> PinpointEventStreamRole {
         let mut resource = resource(&[]);
         let mut progress = Progress::of(&resource);
-        let verdict = verdict(
-            &resource,
-            Some(observed),
-            CLUSTER,
-            &mut progress,
-            |_| None,
-            |_| Standing::Keeps,
-        );
+        let verdict = verdict(&resource, Some(observed), &facts(), &mut progress);
         let (Ok(Some(verdict)) | Err(verdict)) = verdict else {
             panic!("nothing is to be written")
         };
@@ -233,9 +281,8 @@ mod tests {
     fn an_observation_is_news_when_it_asks_for_a_write_or_for_another_status() {
         let observed = observed_as_declared(&resource(&[]));
         let settled = settled_on(&observed);
-        let is_news = |resource: &_, observed: Option<&_>| {
-            differs_from_status(resource, observed, CLUSTER, |_| None, |_| Standing::Keeps)
-        };
+        let is_news =
+            |resource: &_, observed: Option<&_>| differs_from_status(resource, observed, &facts());
         let with = |change: fn(&mut ObservedRole)| {
             let mut observed = observed.clone();
             change(&mut observed);

@@ -14,11 +14,19 @@ use crate::api::{
     conditions_after,
 };
 use crate::iam::{ErrorKind, IamError, Retry, RoleIdentity};
-use crate::policy::Difference;
+use crate::policy::{Difference, Place, readable, shortened};
 use crate::role::{Change, Refusal, SpecError, destination_label, expected_arn};
 
-/// How long a principal that IAM does not know may be one that it does not know yet.
+use super::settled;
+
+/// How long a principal or a boundary that IAM does not know may be one that it does not know yet.
 const PROPAGATION: Duration = Duration::from_mins(2);
+
+/// How many differences the status lists, and how many characters of each part.
+const MAX_DRIFT: usize = 100;
+const MAX_DRIFT_TEXT: usize = 1024;
+/// How many bytes of a list of things a message names.
+const MAX_NAMED: usize = 8192;
 
 /// What a reconcile learned and did, however it ended.
 #[derive(Debug, Default)]
@@ -35,6 +43,8 @@ pub(super) struct Progress {
     pub trust_policy_synced: Option<bool>,
     /// Whether the live permissions policy is the declared one; `None` while unknown.
     pub permissions_policy_synced: Option<bool>,
+    /// Whether the role existed before the resource; `None` while unknown.
+    pub adopted: Option<bool>,
     /// Keys of the user's tags that may be on the role because of us.
     pub tag_keys: Option<BTreeSet<String>>,
     /// The changes that were made.
@@ -65,6 +75,12 @@ pub(super) enum Verdict {
     InvalidSpec(SpecError),
     /// The live role is not ours to change.
     Refused(Refusal),
+    /// For so long the role is kept for a resource that may be being recreated.
+    Reserved { by: Refusal, left: Duration },
+    /// The credentials are not those of the destination's account.
+    WrongAccount { destination: Place, credentials: Place },
+    /// Another resource is writing to the role at this moment.
+    Busy,
     /// A call to IAM failed.
     Failed(IamError),
     /// IAM does not show yet what was written a moment ago.
@@ -100,18 +116,12 @@ impl Saying {
 }
 
 impl Verdict {
-    /// The reason on the Ready condition.
-    pub(super) fn reason(
+    /// When to try again; `None` when the resource is settled.
+    pub(super) fn retry(
         &self,
         resource: &PinpointEventStreamRole,
-        progress: &Progress,
         now: Timestamp,
-    ) -> Reason {
-        self.saying(&Setting { resource, progress, now }).reason
-    }
-
-    /// When to try again; `None` when the resource is settled.
-    pub(super) const fn retry(&self) -> Option<Retry> {
+    ) -> Option<Retry> {
         match self {
             Self::Progressing
             | Self::Synced { .. }
@@ -119,9 +129,12 @@ impl Verdict {
             | Self::InvalidSpec(_)
             | Self::Refused(_)
             | Self::DeletionPaused => None,
-            Self::NotShownYet => Some(Retry::Soon),
+            Self::NotShownYet | Self::Busy | Self::Reserved { .. } => Some(Retry::Soon),
+            Self::Failed(error) if is_not_to_be(error.kind, unready_for(resource, now)) => {
+                Some(Retry::AfterChange)
+            }
             Self::Failed(error) => Some(error.kind.retry()),
-            Self::DeletionBlocked(_) => Some(Retry::Slowly),
+            Self::DeletionBlocked(_) | Self::WrongAccount { .. } => Some(Retry::Slowly),
         }
     }
 
@@ -138,17 +151,20 @@ impl Verdict {
                 )
             },
             Self::Synced { extra_policies } => synced(progress, extra_policies),
-            Self::LeftAlone { reason, differences } => left_alone(*reason, progress, differences),
+            Self::LeftAlone { reason, differences } => left_alone(*reason, setting, differences),
             Self::InvalidSpec(error) => {
                 stalled(Saying::new(Some(false), Reason::InvalidSpec, sentence(error)))
             }
-            Self::Refused(refusal) => {
+            Self::Refused(refusal) | Self::Reserved { by: refusal, .. } => {
                 let reason = match refusal {
-                    Refusal::NotOwned { .. } | Refusal::LeftBehind { .. } => Reason::RoleNotOwned,
+                    Refusal::NotOwned { .. }
+                    | Refusal::LeftBehind { .. }
+                    | Refusal::ControllersOwn { .. }
+                    | Refusal::ServiceLinked { .. } => Reason::RoleNotOwned,
                     Refusal::OwnedByAnother { .. }
                     | Refusal::OwnedElsewhere { .. }
                     | Refusal::TakenOver { .. }
-                    | Refusal::DeclaredEarlier { .. } => Reason::RoleOwnedByAnother,
+                    | Refusal::DeclaredByAnother { .. } => Reason::RoleOwnedByAnother,
                     Refusal::PathDiffers { .. } => Reason::ImmutableFieldDiffers,
                 };
                 stalled(Saying::new(Some(false), reason, sentence(refusal)))
@@ -162,12 +178,23 @@ impl Verdict {
                     "IAM does not show yet what was written a moment ago. It is looked at again.",
                 )
             },
+            Self::Busy => Saying {
+                reconciling: true,
+                ..Saying::new(
+                    Some(false),
+                    Reason::Progressing,
+                    "Another resource is writing to the role. Retrying.",
+                )
+            },
+            Self::WrongAccount { destination, credentials } => {
+                wrong_account(destination, credentials, setting.resource)
+            }
             Self::DeletionBlocked(by) => stalled(Saying::new(
                 Some(false),
                 Reason::DeletionBlocked,
                 format!(
                     "The role is kept because something is on it that this resource does not declare: {}. Remove that from the role; or set spec.exclusivePolicies: true to have policies removed with it, or spec.deletionPolicy: Retain to keep the role.",
-                    by.join(", ")
+                    shortened(&by.join(", "), MAX_NAMED)
                 ),
             )),
             Self::DeletionPaused => stalled(Saying::new(
@@ -182,7 +209,7 @@ impl Verdict {
 }
 
 fn synced(progress: &Progress, extra_policies: &[Difference]) -> Saying {
-    let arn = progress.role.as_ref().map_or("", |role| role.arn.as_str());
+    let arn = progress.role.as_ref().map_or_else(String::new, |role| readable(&role.arn, 300));
     if extra_policies.is_empty() {
         let message = format!("The IAM role {arn} is as declared.");
         return Saying::new(Some(true), Reason::Synced, message);
@@ -190,17 +217,44 @@ fn synced(progress: &Progress, extra_policies: &[Difference]) -> Saying {
     let paths: Vec<_> = extra_policies.iter().map(|difference| difference.path.as_str()).collect();
     let message = format!(
         "The IAM role {arn} is as declared but holds other policies too: {}. Remove them, or set spec.exclusivePolicies: true to have them removed.",
-        paths.join(", ")
+        shortened(&paths.join(", "), MAX_NAMED)
     );
     Saying::new(Some(true), Reason::ExtraPolicies, message)
 }
 
-fn left_alone(reason: Reason, progress: &Progress, differences: &[Difference]) -> Saying {
+fn wrong_account(
+    destination: &Place,
+    credentials: &Place,
+    resource: &PinpointEventStreamRole,
+) -> Saying {
+    let mut message = if destination.partition == credentials.partition {
+        format!(
+            "spec.destination is in account {}, but the controller's AWS credentials are of account {}, so nothing is written. Run a controller with credentials of account {}, or correct the account in spec.destination.",
+            destination.account, credentials.account, destination.account
+        )
+    } else {
+        format!(
+            "spec.destination is in partition {} (account {}), but the controller's AWS credentials are of partition {} (account {}), so nothing is written. Run a controller with credentials of that account, or correct spec.destination.",
+            destination.partition, destination.account, credentials.partition, credentials.account
+        )
+    };
+    if resource.metadata.deletion_timestamp.is_some() {
+        message.push_str(&how_to_abandon());
+    }
+    Saying { stalled: true, ..Saying::new(Some(false), Reason::WrongAccount, message) }
+}
+
+fn left_alone(reason: Reason, setting: &Setting<'_>, differences: &[Difference]) -> Saying {
+    let progress = setting.progress;
     let synced = [progress.trust_policy_synced, progress.permissions_policy_synced];
     let ready = differences.is_empty() || synced.iter().all(|synced| *synced == Some(true));
-    let because = match reason {
-        Reason::Paused => "the resource is annotated as paused",
-        _ => "spec.driftPolicy is Report",
+    let because = match (reason, settled::odd_pause(setting.resource)) {
+        (Reason::Paused, Some(odd)) => format!(
+            "the resource is annotated as paused ({PAUSED_ANNOTATION} is {:?}, which is neither \"true\" nor \"false\" and counts as \"true\")",
+            readable(odd, 64)
+        ),
+        (Reason::Paused, None) => "the resource is annotated as paused".into(),
+        (_, _) => "spec.driftPolicy is Report".into(),
     };
     let message = if differences.is_empty() {
         format!("The live role is as declared; nothing is written because {because}.")
@@ -233,14 +287,6 @@ struct Setting<'a> {
 }
 
 impl Setting<'_> {
-    /// How long the resource has not been ready.
-    fn unready_for(&self) -> Duration {
-        let ready = self.resource.status.as_ref().and_then(PinpointEventStreamRoleStatus::ready);
-        let since = ready.filter(|ready| ready.status != "True").map(|r| r.last_transition_time.0);
-        let elapsed = since.map(|since| self.now.duration_since(since));
-        elapsed.and_then(|elapsed| Duration::try_from(elapsed).ok()).unwrap_or_default()
-    }
-
     /// ARN of the role, as far as it can be known.
     fn role_arn(&self) -> Option<String> {
         let seen = self.progress.role.as_ref().map(|role| role.arn.clone());
@@ -249,8 +295,23 @@ impl Setting<'_> {
     }
 }
 
+/// How long the resource has not been ready.
+fn unready_for(resource: &PinpointEventStreamRole, now: Timestamp) -> Duration {
+    let ready = resource.status.as_ref().and_then(PinpointEventStreamRoleStatus::ready);
+    let since = ready.filter(|ready| ready.status != "True").map(|r| r.last_transition_time.0);
+    let elapsed = since.map(|since| now.duration_since(since));
+    elapsed.and_then(|elapsed| Duration::try_from(elapsed).ok()).unwrap_or_default()
+}
+
+/// Whether what IAM does not know is, after so long, not there at all.
+fn is_not_to_be(kind: ErrorKind, unready_for: Duration) -> bool {
+    matches!(kind, ErrorKind::InvalidPrincipal | ErrorKind::MissingBoundary)
+        && unready_for > PROPAGATION
+}
+
 fn failed(error: &IamError, setting: &Setting<'_>) -> Saying {
-    let waited = setting.unready_for() > PROPAGATION;
+    let unready_for = unready_for(setting.resource, setting.now);
+    let waited = is_not_to_be(error.kind, unready_for);
     let (reason, remedy) = match error.kind {
         ErrorKind::NotFound | ErrorKind::AlreadyExists | ErrorKind::Conflict => {
             (Reason::Progressing, "It is tried again.".to_owned())
@@ -262,6 +323,14 @@ fn failed(error: &IamError, setting: &Setting<'_>) -> Saying {
         ErrorKind::InvalidPrincipal if !waited => {
             (Reason::Progressing, "A new principal can take a while to be known; it is tried again.".to_owned())
         }
+        ErrorKind::MissingBoundary if !waited => {
+            (Reason::Progressing, "A new policy can take a while to be known; it is tried again.".to_owned())
+        }
+        ErrorKind::MissingBoundary => (
+            Reason::RefusedByIam,
+            "Check spec.permissionsBoundaryArn: no such policy has been there for two minutes."
+                .to_owned(),
+        ),
         ErrorKind::Refused | ErrorKind::InvalidPrincipal => {
             (Reason::RefusedByIam, "Change the field of the spec that IAM names.".to_owned())
         }
@@ -289,7 +358,7 @@ fn failed(error: &IamError, setting: &Setting<'_>) -> Saying {
         ErrorKind::Internal => (Reason::RefusedByIam, "Please report this as a defect.".to_owned()),
     };
     let stalled = match error.kind.retry() {
-        Retry::Soon => reason == Reason::RefusedByIam,
+        Retry::Soon => waited,
         Retry::Slowly | Retry::AfterChange => true,
     };
     let mut message = format!("{} {remedy}", sentence(error));
@@ -380,17 +449,26 @@ pub(super) fn status_after(
             previous.role_id,
             progress.role.as_ref().map(|role| role.role_id.clone()),
         ),
+        adopted: match (progress.role_absent, progress.adopted) {
+            (_, Some(adopted)) => adopted.then_some(true),
+            (true, None) => None,
+            (false, None) => previous.adopted,
+        },
         destination: destination_label(&resource.spec.destination),
         tag_keys: progress
             .tag_keys
             .as_ref()
             .map_or(previous.tag_keys, |keys| keys.iter().cloned().collect()),
         last_handled_reconcile_at: match verdict {
-            Verdict::Progressing | Verdict::NotShownYet => previous.last_handled_reconcile_at,
+            Verdict::Progressing | Verdict::NotShownYet | Verdict::Busy => {
+                previous.last_handled_reconcile_at
+            }
             Verdict::Synced { .. }
             | Verdict::LeftAlone { .. }
             | Verdict::InvalidSpec(_)
             | Verdict::Refused(_)
+            | Verdict::Reserved { .. }
+            | Verdict::WrongAccount { .. }
             | Verdict::Failed(_)
             | Verdict::DeletionBlocked(_)
             | Verdict::DeletionPaused => {
@@ -455,17 +533,22 @@ fn drift(verdict: &Verdict) -> Vec<DriftedField> {
         Verdict::Progressing
         | Verdict::InvalidSpec(_)
         | Verdict::Refused(_)
+        | Verdict::Reserved { .. }
+        | Verdict::WrongAccount { .. }
         | Verdict::Failed(_)
         | Verdict::NotShownYet
+        | Verdict::Busy
         | Verdict::DeletionBlocked(_)
         | Verdict::DeletionPaused => &[],
     };
+    let shown = |text: &String| readable(text, MAX_DRIFT_TEXT);
     differences
         .iter()
+        .take(MAX_DRIFT)
         .map(|difference| DriftedField {
-            path: difference.path.clone(),
-            desired: difference.desired.clone(),
-            live: difference.live.clone(),
+            path: shown(&difference.path),
+            desired: difference.desired.as_ref().map(shown),
+            live: difference.live.as_ref().map(shown),
         })
         .collect()
 }

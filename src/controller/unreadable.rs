@@ -17,17 +17,22 @@ use crate::api::{
     condition, conditions_after,
 };
 
+use crate::policy::readable;
+
 use super::cleanup::Farewell;
-use super::publish::{Onto, event, publish_farewell, ready_message, write_status};
-use super::reconcile::{Error, finalized};
+use super::publish::{event, publish_farewell, ready_message, write_status};
+use super::reconcile::{Error, Pause, finalized};
 use super::status::how_to_abandon;
 use super::{Context, Guarded, settled};
+
+/// How many characters of the problem are shown.
+const MAX_PROBLEM: usize = 1000;
 
 /// The reason on its conditions.
 pub(super) const REASON: Reason = Reason::InvalidSpec;
 
 /// Says on the object what keeps it from being read, or lets it go if that is asked for.
-pub(super) async fn reconcile(guarded: &Guarded, context: &Context) -> Result<Action, Error> {
+pub(super) async fn reconcile(guarded: &Guarded, context: &Context) -> Result<Pause, Error> {
     let namespace = guarded.namespace().ok_or(Error::Incomplete("namespace"))?;
     let name = guarded.name_any();
     let kind = ApiResource::erase::<PinpointEventStreamRole>(&());
@@ -36,10 +41,10 @@ pub(super) async fn reconcile(guarded: &Guarded, context: &Context) -> Result<Ac
     let it = ListParams::default().fields(&format!("metadata.name={name}"));
     let object = api.list(&it).await?.items.pop();
     let Some(object) = object.filter(|object| object.uid() == guarded.uid()) else {
-        return Ok(Action::await_change());
+        return Ok(None);
     };
     let Some(problem) = problem_of(&object) else {
-        return Ok(Action::await_change());
+        return Ok(None);
     };
     let previous = previous_status(&object);
     let is_deleted = object.metadata.deletion_timestamp.is_some();
@@ -47,10 +52,10 @@ pub(super) async fn reconcile(guarded: &Guarded, context: &Context) -> Result<Ac
         let done = finalizer(&api, FINALIZER, Arc::new(object), |_| async {
             Ok::<_, Error>(Action::await_change())
         });
-        let action = done.await.map_err(finalized)?;
+        done.await.map_err(finalized)?;
         let role = previous.role_name.unwrap_or_else(|| "of unknown name".into());
-        publish_farewell(guarded, context, Farewell::Abandoned(role)).await;
-        return Ok(action);
+        publish_farewell(guarded, context, Farewell::Abandoned(role));
+        return Ok(None);
     }
 
     let status = status_of(&object, &problem, &previous, Timestamp::now());
@@ -59,17 +64,18 @@ pub(super) async fn reconcile(guarded: &Guarded, context: &Context) -> Result<Ac
         let message = ready_message(&status);
         warn!(namespace, name, reason = REASON.as_str(), "{message}");
         let event = event(EventType::Warning, REASON.as_str(), "Reconcile", message);
-        context.events.tell(event, guarded.object_ref(&())).await;
-        write_status(guarded, context, &status, Onto::AnyVersion).await?;
+        // Onto what was just read, so that this is the last word.
+        write_status(&object, context, &status).await?;
+        context.events.send(event, guarded.object_ref(&()));
     }
-    Ok(Action::await_change())
+    Ok(None)
 }
 
 /// Where it does not fit the types, and how; `None` when it was corrected meanwhile.
 fn problem_of(object: &DynamicObject) -> Option<String> {
     let object = serde_json::to_value(object).ok()?;
     let read: Result<PinpointEventStreamRole, _> = serde_path_to_error::deserialize(object);
-    read.err().map(|error| format!("{}: {}", error.path(), error.inner()))
+    read.err().map(|error| readable(&format!("{}: {}", error.path(), error.inner()), MAX_PROBLEM))
 }
 
 fn previous_status(object: &DynamicObject) -> PinpointEventStreamRoleStatus {

@@ -2,7 +2,8 @@
 //! is a span of the trace.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use aws_sdk_iam::config::interceptors::{
     BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
@@ -35,14 +36,30 @@ pub type OnAttempt = Arc<dyn Fn(Attempt) + Send + Sync>;
 /// Says at each request, just before it is sent, whether it may be.
 pub type MayCall = Arc<dyn Fn() -> bool + Send + Sync>;
 
+/// When a request last ended without an answer: IAM may still be at work on it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unanswered(Arc<Mutex<Option<Instant>>>);
+
+impl Unanswered {
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    pub(super) fn is_within(&self, past: Duration) -> bool {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() < past)
+    }
+}
+
 pub(super) struct Reporter {
     on_attempt: OnAttempt,
     may_call: MayCall,
+    unanswered: Unanswered,
 }
 
 impl Reporter {
-    pub(super) fn new(on_attempt: OnAttempt, may_call: MayCall) -> Self {
-        Self { on_attempt, may_call }
+    pub(super) fn new(on_attempt: OnAttempt, may_call: MayCall, unanswered: Unanswered) -> Self {
+        Self { on_attempt, may_call, unanswered }
     }
 }
 
@@ -101,6 +118,9 @@ impl Intercept for Reporter {
     ) -> Result<(), BoxError> {
         let response = context.response();
         let status = response.map(|response| response.status().as_u16());
+        if status.is_none() && config.load::<Request>().is_some() {
+            self.unanswered.note();
+        }
         if let Some(Request(span)) = config.load::<Request>() {
             span.record("http.response.status_code", status);
             if status.is_none_or(|status| status >= 400) {

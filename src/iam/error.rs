@@ -10,9 +10,15 @@ use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::operation::RequestId as _;
 use thiserror::Error;
 
+use crate::policy::readable;
 use crate::role::RoleName;
 
 use super::Action;
+
+/// How many characters of IAM's messages are shown. One that holds an encoded authorization message is longer.
+const MAX_MESSAGE: usize = 1000;
+/// The same of a code and of a request id.
+const MAX_CODE: usize = 100;
 
 /// What kind of failure it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,6 +34,8 @@ pub enum ErrorKind {
     /// IAM does not know a principal that a trust policy names, perhaps because it is new (IAM user guide,
     /// "Changes that I make are not always immediately visible").
     InvalidPrincipal,
+    /// IAM does not know the permissions boundary that a role is to have, perhaps because it is new.
+    MissingBoundary,
     /// IAM does not accept what was declared.
     Refused,
     /// A quota of the account is used up.
@@ -64,6 +72,7 @@ impl ErrorKind {
             | Self::AlreadyExists
             | Self::Conflict
             | Self::InvalidPrincipal
+            | Self::MissingBoundary
             | Self::Throttled
             | Self::Unavailable => Retry::Soon,
             Self::DeleteConflict | Self::LimitExceeded | Self::AccessDenied | Self::Credentials => {
@@ -168,12 +177,16 @@ impl IamError {
             (None, None) if no_credentials.is_some() => ErrorKind::Credentials,
             (None, None) => ErrorKind::Unavailable,
         };
-        let kind = match (kind, error.message()) {
+        let kind = match (kind, action, error.message()) {
             // One code for a document that is wrong and for one that is right too early.
-            (ErrorKind::Refused, Some(message)) if message.contains("Invalid principal") => {
+            (ErrorKind::Refused, _, Some(message)) if message.contains("Invalid principal") => {
                 ErrorKind::InvalidPrincipal
             }
-            (kind, _) => kind,
+            // A role that is created refers to nothing else that could be missing.
+            (ErrorKind::NotFound, Action::CreateRole | Action::PutRolePermissionsBoundary, _) => {
+                ErrorKind::MissingBoundary
+            }
+            (kind, _, _) => kind,
         };
         let message = match (error.message(), no_credentials) {
             (Some(message), _) => message.to_owned(),
@@ -182,13 +195,14 @@ impl IamError {
             }
             (None, None) => in_one_line(error),
         };
+        let message = readable(&message, MAX_MESSAGE);
         Self {
             action: action.name(),
             role: role.map(ToString::to_string),
             kind,
-            code,
+            code: code.map(|code| readable(&code, MAX_CODE)),
             message,
-            request_id: error.request_id().map(str::to_owned),
+            request_id: error.request_id().map(|id| readable(id, MAX_CODE)),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod action;
 mod attempts;
+mod caller;
 mod credentials;
 mod error;
 mod overload;
@@ -12,6 +13,7 @@ mod snapshot;
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -22,7 +24,7 @@ use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::types::{Role, Tag};
 use futures::TryFutureExt as _;
 
-use crate::policy::{PERMISSIONS_POLICY_NAME, percent_decode};
+use crate::policy::{Caller, PERMISSIONS_POLICY_NAME, percent_decode};
 use crate::role::{NewRole, ObservedRole, RoleName, Write};
 
 pub use action::Action;
@@ -32,9 +34,9 @@ pub use error::{ErrorKind, IamError, Retry};
 pub use permissions::{PermissionsPolicy, PolicyDocument, Scope};
 pub use snapshot::{Page, RoleSettings};
 
-/// How long one attempt of a call may take. IAM answers in tens of milliseconds; a slower answer is a lost
-/// one.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one attempt of a call may take, connecting included. IAM answers in tens of milliseconds; a slower answer is
+/// a lost one. A leader's last attempt must have ended before another may lead.
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long a call may take with all its attempts.
 const OPERATION_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -42,6 +44,8 @@ const OPERATION_TIMEOUT: Duration = Duration::from_mins(1);
 #[derive(Clone)]
 pub struct Iam {
     client: Client,
+    callers: Arc<caller::Callers>,
+    unanswered: attempts::Unanswered,
 }
 
 /// What IAM made of a new role.
@@ -59,17 +63,44 @@ impl Iam {
     #[must_use]
     pub fn new(config: &SdkConfig, on_attempt: OnAttempt, may_call: MayCall) -> Self {
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(5))
+            .connect_timeout(ATTEMPT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
+        let unanswered = attempts::Unanswered::default();
+        let access_key = caller::AccessKey::default();
+        let callers = Arc::new(caller::Callers::new(config, access_key.clone()));
         let config = aws_sdk_iam::config::Builder::from(config)
             .retry_config(RetryConfig::adaptive())
             .retry_classifier(overload::OncePerOverload::default())
             .timeout_config(timeouts)
-            .interceptor(attempts::Reporter::new(on_attempt, may_call))
+            .interceptor(attempts::Reporter::new(on_attempt, may_call, unanswered.clone()))
+            .interceptor(access_key)
             .build();
-        Self { client: Client::from_conf(config) }
+        Self { client: Client::from_conf(config), callers, unanswered }
+    }
+
+    /// Whether IAM may still be at work on a request that ended without an answer a moment ago.
+    #[must_use]
+    pub fn may_be_at_work(&self) -> bool {
+        self.unanswered.is_within(2 * ATTEMPT_TIMEOUT)
+    }
+
+    /// Whose the credentials are; `None` when neither STS nor a role has said so yet. One call to STS when that is not
+    /// known, or the credentials have changed since.
+    pub async fn caller(&self) -> Option<Caller> {
+        self.callers.caller().await
+    }
+
+    /// The same, with another call to STS unless the last one was within half a minute.
+    pub async fn caller_now(&self) -> Option<Caller> {
+        self.callers.caller_now().await
+    }
+
+    /// The same, without a call.
+    #[must_use]
+    pub fn known_caller(&self) -> Option<Caller> {
+        self.callers.known()
     }
 
     /// The live role of this name, `None` when there is none. Four calls; one when there is none.
@@ -115,7 +146,11 @@ impl Iam {
     async fn role(&self, name: &RoleName) -> Result<Option<ObservedRole>, IamError> {
         let get = self.client.get_role().role_name(name.as_str()).send();
         let output = found(call(Action::GetRole, name, get).await)?;
-        Ok(output.and_then(|output| output.role).map(observed))
+        let role = output.and_then(|output| output.role).map(observed);
+        if let Some(role) = &role {
+            self.callers.learn(&role.arn);
+        }
+        Ok(role)
     }
 
     async fn permissions_policy(&self, name: &RoleName) -> Result<Option<String>, IamError> {
@@ -188,6 +223,9 @@ impl Iam {
             .set_tags(Some(tags?))
             .send();
         let role = call(Action::CreateRole, name, create).await?.role;
+        if let Some(role) = &role {
+            self.callers.learn(&role.arn);
+        }
         Ok(role.map_or_else(
             || RoleIdentity { arn: String::new(), role_id: String::new() },
             |role| RoleIdentity { arn: role.arn, role_id: role.role_id },

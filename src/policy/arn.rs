@@ -23,7 +23,7 @@ impl InvalidIdentifier {
 }
 
 /// A group of Regions with its own accounts and ARNs.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Partition {
     /// The commercial Regions.
     Aws,
@@ -56,7 +56,7 @@ impl fmt::Display for Partition {
 }
 
 /// An AWS account id: 12 digits.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct AccountId(String);
 
 impl AccountId {
@@ -316,16 +316,16 @@ impl fmt::Display for PolicyArn {
 }
 
 /// The six parts of an ARN (AWS General Reference, "Amazon Resource Names").
-struct Arn<'a> {
-    partition: Partition,
-    service: &'a str,
-    region: &'a str,
-    account: &'a str,
-    resource: &'a str,
+pub(super) struct Arn<'a> {
+    pub(super) partition: Partition,
+    pub(super) service: &'a str,
+    pub(super) region: &'a str,
+    pub(super) account: &'a str,
+    pub(super) resource: &'a str,
 }
 
 impl<'a> Arn<'a> {
-    fn split(text: &'a str) -> Option<Self> {
+    pub(super) fn split(text: &'a str) -> Option<Self> {
         let mut parts = text.splitn(6, ':');
         if parts.next() != Some("arn") {
             return None;

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::canonical::{Canonical, Claim, Fact, Facts, Name, Scalar};
 use super::document::{Document, Statement};
+use super::text::readable;
 
 /// How many differences are told; one more says how many were left out.
 const MAX_DIFFERENCES: usize = 64;
@@ -226,25 +227,4 @@ fn shorten(mut found: Vec<Difference>) -> Vec<Difference> {
         });
     }
     found
-}
-
-/// A text on one line, and without its middle where it is too long: what tells ARNs apart stands
-/// at their end.
-fn readable(text: &str, limit: usize) -> String {
-    let mut line = String::new();
-    for c in text.chars() {
-        match c {
-            '"' | '\'' | '\\' => line.push(c),
-            // Line ends, and what steers terminals or reverses the direction of writing.
-            other => line.extend(other.escape_debug()),
-        }
-    }
-    let length = line.chars().count();
-    if length <= limit {
-        return line;
-    }
-    let tail = limit / 3;
-    let start = line.chars().take(limit - tail - 1);
-    let end = line.chars().skip(length - tail);
-    start.chain(['…']).chain(end).collect()
 }

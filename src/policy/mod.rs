@@ -20,6 +20,8 @@ mod document;
 mod encoding;
 mod grants;
 mod pinpoint;
+mod principal;
+mod text;
 
 pub use arn::{
     AccountId, InvalidIdentifier, KeyArn, Partition, PolicyArn, Region, StreamArn, StreamKind,
@@ -28,3 +30,5 @@ pub use difference::{Difference, differences};
 pub use document::{Document, DocumentError};
 pub use encoding::{NotUtf8, percent_decode, percent_encode};
 pub use pinpoint::{PERMISSIONS_POLICY_NAME, SourceProject, permissions_policy, trust_policy};
+pub use principal::{Caller, Place};
+pub use text::{readable, shortened};

@@ -11,8 +11,10 @@ use super::plan::{Write, undeclared_policies};
 /// What to do with the role of a deleted resource.
 #[derive(Clone, Debug)]
 pub enum Deletion {
-    /// Nothing: there is no role, or it is not this object's, or the resource only reports.
-    LeaveAlone,
+    /// There is no role, or it never was this resource's.
+    Nothing,
+    /// The role stays as it is, for this reason.
+    Keep(Kept),
     /// Take the ownership tags off and keep the role.
     Release(Vec<Write>),
     /// Delete the role.
@@ -22,31 +24,69 @@ pub enum Deletion {
     Blocked(Vec<String>),
 }
 
-/// Decides what the deletion of the resource `owner` does to the live role `observed`.
+/// Why a role outlives its resource as it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, strum::Display)]
+pub enum Kept {
+    /// The resource only reports.
+    #[strum(to_string = "spec.driftPolicy is Report; its ownership tags are still on it")]
+    ReportOnly,
+    /// The resource held the role, and its tags now name another owner.
+    #[strum(to_string = "its ownership tags now name another owner")]
+    OwnedByAnother,
+}
+
+/// What decides over the role of a deleted resource.
+#[derive(Clone, Copy, Debug)]
+pub struct DeletionRequest<'a> {
+    /// How the role's tags name the resource.
+    pub owner: &'a Owner,
+    /// Id of the role that the resource held last; empty for none.
+    pub held_role_id: &'a str,
+    /// Whether the status says that the resource adopted the role.
+    pub was_adopted: bool,
+    /// `spec.deletionPolicy`.
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// `spec.driftPolicy`.
+    pub drift_policy: DriftPolicy,
+    /// `spec.exclusivePolicies`.
+    pub exclusive_policies: bool,
+}
+
+/// Decides what the deletion of a resource does to the live role `observed`. The role of an earlier object of the same
+/// namespace and name is treated as the resource's own.
 #[must_use]
-pub fn plan_deletion(
-    owner: &Owner,
-    observed: Option<&ObservedRole>,
-    deletion_policy: Option<DeletionPolicy>,
-    drift_policy: DriftPolicy,
-    exclusive_policies: bool,
-) -> Deletion {
-    let Some(live) = observed.filter(|live| Ownership::of(&live.tags, owner) == Ownership::Ours)
-    else {
-        return Deletion::LeaveAlone;
+pub fn plan_deletion(request: DeletionRequest<'_>, observed: Option<&ObservedRole>) -> Deletion {
+    let Some(live) = observed else {
+        return Deletion::Nothing;
     };
-    match drift_policy {
-        DriftPolicy::Report => return Deletion::LeaveAlone,
+    let is_held = !request.held_role_id.is_empty() && request.held_role_id == live.role_id;
+    let restored = match Ownership::of(&live.tags, request.owner, is_held) {
+        Ownership::Ours | Ownership::Predecessors => None,
+        // What follows is allowed by the tags alone.
+        Ownership::Damaged => Some(Write::TagRole(request.owner.tags())),
+        Ownership::Anothers(_) if is_held => return Deletion::Keep(Kept::OwnedByAnother),
+        Ownership::Foreign | Ownership::Anothers(_) => return Deletion::Nothing,
+    };
+    match request.drift_policy {
+        DriftPolicy::Report => return Deletion::Keep(Kept::ReportOnly),
         DriftPolicy::Correct => {}
     }
-    let default =
-        if is_adopted(&live.tags) { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
-    match deletion_policy.unwrap_or(default) {
+    let adopted = is_adopted(&live.tags) || is_held && request.was_adopted;
+    let default = if adopted { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
+    match request.deletion_policy.unwrap_or(default) {
         DeletionPolicy::Retain => {
-            let ours = live.tags.keys().filter(|key| key.starts_with(RESERVED_TAG_PREFIX));
-            Deletion::Release(vec![Write::UntagRole(ours.cloned().collect())])
+            let is_ours = |key: &&String| key.to_lowercase().starts_with(RESERVED_TAG_PREFIX);
+            let on_it = live.tags.keys().filter(is_ours).cloned();
+            let keys = on_it.chain(restored.iter().flat_map(|_| request.owner.tags().into_keys()));
+            let untag = Write::UntagRole(keys.collect());
+            Deletion::Release(restored.clone().into_iter().chain([untag]).collect())
         }
-        DeletionPolicy::Delete => delete(live, exclusive_policies),
+        DeletionPolicy::Delete => match delete(live, request.exclusive_policies) {
+            Deletion::Delete(writes) => {
+                Deletion::Delete(restored.into_iter().chain(writes).collect())
+            }
+            other => other,
+        },
     }
 }
 

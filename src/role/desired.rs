@@ -13,12 +13,17 @@ use crate::policy::{
     Region, SourceProject, StreamArn, StreamKind,
 };
 
-use super::name::{RoleName, RolePath};
+use super::name::{RoleKey, RoleName, RolePath};
+use super::observed::ObservedRole;
 use super::ownership::{Owner, RESERVED_TAG_PREFIX};
 
 /// The role that a resource declares.
 #[derive(Clone, Debug)]
 pub struct DesiredRole {
+    /// Account of the destination, and so of the role.
+    pub account: AccountId,
+    /// Partition of the destination, and so of the role.
+    pub partition: Partition,
     /// Name of the role.
     pub name: RoleName,
     /// Path of the role.
@@ -35,6 +40,8 @@ pub struct DesiredRole {
     pub former_tag_keys: BTreeSet<String>,
     /// Id of the role that the resource held last; empty for none.
     pub held_role_id: String,
+    /// Whether the status says that the resource adopted the role that it holds.
+    pub was_adopted: bool,
     /// Who declares the role.
     pub owner: Owner,
     /// Who may assume the role.
@@ -54,6 +61,19 @@ impl DesiredRole {
         let mut tags = self.tags.clone();
         tags.extend(self.owner.tags());
         tags
+    }
+
+    /// Whether `live` is the role that the resource held last, by its id. Another role under the same name has another
+    /// id.
+    #[must_use]
+    pub fn holds(&self, live: &ObservedRole) -> bool {
+        !self.held_role_id.is_empty() && self.held_role_id == live.role_id
+    }
+
+    /// Which role it is, of all accounts.
+    #[must_use]
+    pub fn key(&self) -> RoleKey {
+        RoleKey { account: self.account.clone(), name: self.name.key() }
     }
 }
 
@@ -153,6 +173,8 @@ pub fn desired(
     check_tags(&spec.tags)?;
 
     Ok(DesiredRole {
+        account: stream.account().clone(),
+        partition: stream.partition(),
         name: role_name(resource)?,
         path: RolePath::parse(&spec.path).map_err(at("path"))?,
         description: spec.description.clone().unwrap_or_default(),
@@ -161,6 +183,7 @@ pub fn desired(
         tags: spec.tags.clone(),
         former_tag_keys: resource.status.iter().flat_map(|s| s.tag_keys.iter().cloned()).collect(),
         held_role_id: resource.status.iter().find_map(|s| s.role_id.clone()).unwrap_or_default(),
+        was_adopted: resource.status.as_ref().is_some_and(|status| status.adopted == Some(true)),
         owner,
         trust_policy: Document::from_value(&policy::trust_policy(
             stream.partition(),
@@ -175,18 +198,33 @@ pub fn desired(
     })
 }
 
-/// The name of the role that `resource` declares.
+/// The name of the role that `resource` declares. A resource that holds a role under its former default name keeps that
+/// name: IAM cannot rename a role.
 ///
 /// # Errors
 /// When the declared name is not one that IAM accepts.
 pub fn role_name(resource: &PinpointEventStreamRole) -> Result<RoleName, SpecError> {
-    match &resource.spec.role_name {
-        Some(name) => RoleName::parse(name),
-        None => {
-            RoleName::default_for(&resource.namespace().unwrap_or_default(), &resource.name_any())
-        }
+    if let Some(name) = &resource.spec.role_name {
+        return RoleName::parse(name).map_err(at("roleName"));
     }
-    .map_err(at("roleName"))
+    let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
+    let status = resource.status.as_ref().filter(|status| status.role_id.is_some());
+    // Only a name that a rule gives: the status alone must not lead to another resource's role.
+    let former = RoleName::former_default_for(&namespace, &name).ok();
+    let held = status.and_then(|status| status.role_name.as_deref());
+    match former.filter(|former| Some(former.as_str()) == held) {
+        Some(former) => Ok(former),
+        None => RoleName::default_for(&namespace, &name).map_err(at("roleName")),
+    }
+}
+
+/// Which role `resource` declares, of all accounts.
+///
+/// # Errors
+/// When the spec names no account, or a name that IAM does not accept.
+pub fn role_key(resource: &PinpointEventStreamRole) -> Result<RoleKey, SpecError> {
+    let account = stream(&resource.spec.destination)?.account().clone();
+    Ok(RoleKey { account, name: role_name(resource)?.key() })
 }
 
 /// The ARN that the role has once it exists: Pinpoint streams only to a stream of its own account, so the

@@ -10,12 +10,12 @@ mod ownership;
 mod plan;
 mod recent;
 
-pub use deletion::{Deletion, plan_deletion};
+pub use deletion::{Deletion, DeletionRequest, Kept, plan_deletion};
 pub use desired::{
-    DesiredRole, SpecError, desired, destination_label, expected_arn, owner, role_name,
+    DesiredRole, SpecError, desired, destination_label, expected_arn, owner, role_key, role_name,
 };
-pub use name::{RoleName, RolePath};
+pub use name::{RoleKey, RoleName, RolePath};
 pub use observed::ObservedRole;
-pub use ownership::{ADOPTED_TAG, CLUSTER_TAG, Owner, Ownership, Standing};
-pub use plan::{Change, NewRole, Plan, Refusal, Write, plan};
+pub use ownership::{ADOPTED_TAG, CLUSTER_TAG, Owner, Ownership, Standing, is_adopted};
+pub use plan::{Change, NewRole, Plan, Precedence, Refusal, Write, plan};
 pub use recent::{Outcome, RecentWrites};

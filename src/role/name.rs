@@ -5,10 +5,24 @@ use std::fmt::{self, Write as _};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::policy::InvalidIdentifier;
+use crate::policy::{AccountId, InvalidIdentifier};
 
 const LONGEST_NAME: usize = 64;
-const HASH_DIGITS: usize = 8;
+/// Hexadecimal digits of the hash in a shortened default name. With 96 bits, an author cannot find a second
+/// namespace and name that lead to the name of another resource's role.
+const HASH_DIGITS: usize = 24;
+/// The same in versions up to 0.1. Roles that were created under such a name keep it.
+const FORMER_HASH_DIGITS: usize = 8;
+
+/// Which role of all accounts. The only identity of a role: two resources that declare the same key declare the same
+/// role.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RoleKey {
+    /// The account that the role is in.
+    pub account: AccountId,
+    /// Name of the role in lower case.
+    pub name: String,
+}
 
 /// The name of an IAM role. Two names that differ only by case name one role.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,23 +46,35 @@ impl RoleName {
         }
     }
 
-    /// The name for a resource that declares none: `<namespace>-<name>`. A longer one than IAM allows is
-    /// cut and ends in a hash of the whole, so that two long names stay apart.
+    /// The name for a resource that declares none: `<namespace>-<name>`. A name longer than IAM allows is cut and
+    /// ends in a hash of the whole, so that two long names stay apart.
     ///
     /// # Errors
     /// When namespace and name are not those of a Kubernetes object.
     pub fn default_for(namespace: &str, name: &str) -> Result<Self, InvalidIdentifier> {
+        Self::shortened(namespace, name, HASH_DIGITS)
+    }
+
+    /// The default name by the rule of versions up to 0.1, whose hash was shorter.
+    ///
+    /// # Errors
+    /// When namespace and name are not those of a Kubernetes object.
+    pub fn former_default_for(namespace: &str, name: &str) -> Result<Self, InvalidIdentifier> {
+        Self::shortened(namespace, name, FORMER_HASH_DIGITS)
+    }
+
+    fn shortened(namespace: &str, name: &str, digits: usize) -> Result<Self, InvalidIdentifier> {
         let whole = format!("{namespace}-{name}");
         if whole.len() <= LONGEST_NAME {
             return Self::parse(&whole);
         }
         let digest = Sha256::digest(format!("{namespace}/{name}").as_bytes());
         let mut hash = String::new();
-        for byte in digest.iter().take(HASH_DIGITS / 2) {
+        for byte in digest.iter().take(digits / 2) {
             // Writing to a String cannot fail.
             let _ = write!(hash, "{byte:02x}");
         }
-        let head: String = whole.chars().take(LONGEST_NAME - HASH_DIGITS - 1).collect();
+        let head: String = whole.chars().take(LONGEST_NAME - digits - 1).collect();
         Self::parse(&format!("{head}-{hash}"))
     }
 
@@ -121,6 +147,16 @@ mod tests {
             .collect();
         assert!(names.iter().all(|name| name.as_ref().is_ok_and(|n| n.len() == 64)), "{names:?}");
         assert_ne!(names.first(), names.last());
+    }
+
+    #[test]
+    fn a_shortened_name_ends_in_96_bits_of_hash_and_the_former_one_in_32() {
+        let (namespace, name) = ("n".repeat(63), "events");
+        let hash = |name: Result<RoleName, InvalidIdentifier>| {
+            name.ok().and_then(|name| Some(name.as_str().rsplit_once('-')?.1.len()))
+        };
+        assert_eq!(hash(RoleName::default_for(&namespace, name)), Some(24));
+        assert_eq!(hash(RoleName::former_default_for(&namespace, name)), Some(8));
     }
 
     #[test]

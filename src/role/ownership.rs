@@ -38,26 +38,48 @@ impl Owner {
         ])
     }
 
-    /// Reads a role's tags. `None` when the role has none of ours.
+    /// Reads a role's tags. `None` when the role has none of ours. IAM does not tell tag keys apart by case (IAM user
+    /// guide, "Rules for tagging in IAM"), so a key whose case was changed counts too.
     #[must_use]
     pub fn of(tags: &BTreeMap<String, String>) -> Option<Self> {
-        let tag = |key: &str| tags.get(key).cloned();
-        let (cluster, resource, uid) = (tag(CLUSTER_TAG), tag(RESOURCE_TAG), tag(UID_TAG));
+        let [cluster, resource, uid] =
+            [CLUSTER_TAG, RESOURCE_TAG, UID_TAG].map(|key| value(tags, key));
         if cluster.is_none() && resource.is_none() && uid.is_none() {
             return None;
         }
         Some(Self {
-            cluster: cluster.unwrap_or_default(),
-            resource: resource.unwrap_or_default(),
-            uid: uid.unwrap_or_default(),
+            cluster: cluster.cloned().unwrap_or_default(),
+            resource: resource.cloned().unwrap_or_default(),
+            uid: uid.cloned().unwrap_or_default(),
         })
     }
+
+    fn is_complete(&self) -> bool {
+        ![&self.cluster, &self.resource, &self.uid].into_iter().any(String::is_empty)
+    }
+
+    /// Whether every tag of ours is on the role exactly as this owner writes it.
+    fn is_exactly_on(&self, tags: &BTreeMap<String, String>) -> bool {
+        self.tags().iter().all(|(key, value)| tags.get(key) == Some(value))
+    }
+}
+
+/// The value under `key`, or under the same key in another case.
+fn value<'a>(tags: &'a BTreeMap<String, String>, key: &str) -> Option<&'a String> {
+    let in_another_case = || tags.iter().find(|(other, _)| other.eq_ignore_ascii_case(key));
+    tags.get(key).or_else(|| in_another_case().map(|(_, value)| value))
+}
+
+/// Whether `key` is one of the tags that the controller keeps for itself, or of those that AWS does.
+pub(super) fn is_reserved(key: &str) -> bool {
+    let key = key.trim().to_lowercase();
+    key.starts_with("aws:") || key.starts_with(RESERVED_TAG_PREFIX)
 }
 
 /// Whether the role existed before the resource that owns it.
 #[must_use]
 pub fn is_adopted(tags: &BTreeMap<String, String>) -> bool {
-    tags.get(ADOPTED_TAG).is_some_and(|value| value == "true")
+    value(tags, ADOPTED_TAG).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// What a role's tags say to one resource.
@@ -65,26 +87,38 @@ pub fn is_adopted(tags: &BTreeMap<String, String>) -> bool {
 pub enum Ownership {
     /// The role is this very object's.
     Ours,
+    /// The role is this very object's, as the uid on it or its id prove, but its tags were stripped, rewritten or
+    /// changed in case.
+    Damaged,
     /// The role was that of an earlier object of the same namespace and name in this cluster, which can
     /// no longer exist: names are unique there. Recreation and restore from a backup lead here.
     Predecessors,
-    /// The role has no ownership tags.
+    /// The role has no ownership tags, or so few that they name no owner.
     Foreign,
     /// The role is another object's, in this cluster or in another.
     Anothers(Owner),
 }
 
 impl Ownership {
-    /// What `tags` say to `owner`.
+    /// What `tags` say to `owner`. `is_held` says that the role's id is the one that the resource held last: proof
+    /// enough where the tags name no other owner.
     #[must_use]
-    pub fn of(tags: &BTreeMap<String, String>, owner: &Owner) -> Self {
-        match Owner::of(tags) {
-            None => Self::Foreign,
-            Some(found) if found == *owner => Self::Ours,
-            Some(found) if found.cluster == owner.cluster && found.resource == owner.resource => {
-                Self::Predecessors
-            }
-            Some(found) => Self::Anothers(found),
+    pub fn of(tags: &BTreeMap<String, String>, owner: &Owner, is_held: bool) -> Self {
+        if owner.is_exactly_on(tags) {
+            return Self::Ours;
+        }
+        let Some(found) = Owner::of(tags) else {
+            return if is_held { Self::Damaged } else { Self::Foreign };
+        };
+        let is = |found: &str, ours: &str| found.eq_ignore_ascii_case(ours);
+        if is(&found.uid, &owner.uid) || is_held && !found.is_complete() {
+            Self::Damaged
+        } else if is(&found.cluster, &owner.cluster) && is(&found.resource, &owner.resource) {
+            Self::Predecessors
+        } else if found.cluster.is_empty() {
+            Self::Foreign
+        } else {
+            Self::Anothers(found)
         }
     }
 }
@@ -94,8 +128,6 @@ impl Ownership {
 pub enum Standing {
     /// It exists, or may exist, and its role is its own.
     Keeps,
-    /// It exists and declares the same role, but was created later: it has to yield.
-    Yields,
     /// It no longer exists.
     Gone,
 }
@@ -109,28 +141,102 @@ mod tests {
     }
 
     #[test]
-    fn only_the_object_that_all_three_tags_name_owns_the_role() {
+    fn a_role_is_its_owner_s_by_all_three_tags() {
         let me = owner("c1", "ns/a", "u1");
         let cases = [
             (owner("c1", "ns/a", "u1"), Ownership::Ours),
             (owner("c1", "ns/a", "u0"), Ownership::Predecessors),
-            (owner("c2", "ns/a", "u1"), Ownership::Anothers(owner("c2", "ns/a", "u1"))),
-            (owner("c1", "ns/b", "u1"), Ownership::Anothers(owner("c1", "ns/b", "u1"))),
+            (owner("c2", "ns/a", "u2"), Ownership::Anothers(owner("c2", "ns/a", "u2"))),
+            (owner("c1", "ns/b", "u2"), Ownership::Anothers(owner("c1", "ns/b", "u2"))),
         ];
         for (found, expected) in cases {
-            assert_eq!(Ownership::of(&found.tags(), &me), expected, "tags of {found:?}");
+            assert_eq!(Ownership::of(&found.tags(), &me, false), expected, "tags of {found:?}");
         }
         let strangers = BTreeMap::from([("team".to_owned(), "marketing".to_owned())]);
-        assert_eq!(Ownership::of(&strangers, &me), Ownership::Foreign);
+        assert_eq!(Ownership::of(&strangers, &me, false), Ownership::Foreign);
     }
 
     #[test]
-    fn a_role_with_some_of_our_tags_is_not_foreign() {
-        let me = owner("c1", "ns/a", "u1");
-        let mut tags = me.tags();
-        tags.remove(UID_TAG);
-        assert_eq!(Ownership::of(&tags, &me), Ownership::Predecessors);
-        tags.remove(RESOURCE_TAG);
-        assert!(matches!(Ownership::of(&tags, &me), Ownership::Anothers(_)));
+    fn the_uid_or_the_id_of_the_role_proves_whose_it_is_when_tags_were_stripped_or_changed() {
+        let me = owner("c1", "ns/a", "00aa");
+        let with = |change: &dyn Fn(&mut BTreeMap<String, String>)| {
+            let mut tags = me.tags();
+            change(&mut tags);
+            tags
+        };
+        let renamed = |tags: &mut BTreeMap<String, String>, key: &str, to: &str| {
+            let value = tags.remove(key).unwrap_or_default();
+            tags.insert(to.into(), value);
+        };
+        let another = || Ownership::Anothers(owner("c1", "ns/b", "u2"));
+        let elsewhere = || Ownership::Anothers(owner("c2", "ns/a", "u2"));
+        let (damaged, foreign) = (Ownership::Damaged, Ownership::Foreign);
+        // tags, what they prove alone, what they prove on the role that the resource held
+        let table = [
+            ("none", BTreeMap::new(), foreign.clone(), damaged.clone()),
+            (
+                "no cluster",
+                with(&|t| drop(t.remove(CLUSTER_TAG))),
+                damaged.clone(),
+                damaged.clone(),
+            ),
+            (
+                "no resource",
+                with(&|t| drop(t.remove(RESOURCE_TAG))),
+                damaged.clone(),
+                damaged.clone(),
+            ),
+            (
+                "only uid",
+                with(&|t| t.retain(|k, _| k == UID_TAG)),
+                damaged.clone(),
+                damaged.clone(),
+            ),
+            (
+                "only resource",
+                with(&|t| t.retain(|k, _| k == RESOURCE_TAG)),
+                foreign.clone(),
+                damaged.clone(),
+            ),
+            (
+                "only cluster",
+                with(&|t| t.retain(|k, _| k == CLUSTER_TAG)),
+                Ownership::Anothers(owner("c1", "", "")),
+                damaged.clone(),
+            ),
+            (
+                "no uid",
+                with(&|t| drop(t.remove(UID_TAG))),
+                Ownership::Predecessors,
+                damaged.clone(),
+            ),
+            (
+                "keys in another case",
+                with(&|t| {
+                    renamed(t, UID_TAG, "Streamrole.dev/UID");
+                    renamed(t, CLUSTER_TAG, "STREAMROLE.DEV/CLUSTER");
+                }),
+                damaged.clone(),
+                damaged.clone(),
+            ),
+            (
+                "values in another case",
+                with(&|t| drop(t.insert(UID_TAG.into(), "00AA".into()))),
+                damaged.clone(),
+                damaged.clone(),
+            ),
+            (
+                "another cluster but our uid",
+                with(&|t| drop(t.insert(CLUSTER_TAG.into(), "x".into()))),
+                damaged.clone(),
+                damaged,
+            ),
+            ("another resource's", owner("c1", "ns/b", "u2").tags(), another(), another()),
+            ("another cluster's", owner("c2", "ns/a", "u2").tags(), elsewhere(), elsewhere()),
+        ];
+        for (case, tags, alone, held) in table {
+            assert_eq!(Ownership::of(&tags, &me, false), alone, "{case}");
+            assert_eq!(Ownership::of(&tags, &me, true), held, "{case}, on the role that was held");
+        }
     }
 }

@@ -7,12 +7,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 use crate::api::AdoptionPolicy;
-use crate::policy::{Difference, Document, PERMISSIONS_POLICY_NAME, PolicyArn, differences};
+use crate::policy::{
+    Difference, Document, PERMISSIONS_POLICY_NAME, PolicyArn, differences, readable,
+};
 
 use super::desired::DesiredRole;
 use super::observed::ObservedRole;
 use super::order::{Effect, Effects, Part, order};
-use super::ownership::{ADOPTED_TAG, Owner, Ownership, Standing};
+use super::ownership::{ADOPTED_TAG, Owner, Ownership, Standing, is_adopted, is_reserved};
+
+/// How many characters of a value, and of a path to it, are shown.
+const MAX_VALUE: usize = 600;
+const MAX_PATH: usize = 400;
+/// How many characters of a part of a message are shown that others wrote.
+const MAX_NAME: usize = 300;
+
+fn shown(text: &str) -> String {
+    readable(text, MAX_NAME)
+}
 
 /// All that one `CreateRole` call takes.
 #[derive(Clone, Debug)]
@@ -114,6 +126,12 @@ impl Plan {
         self.changes.iter().flat_map(|change| &change.differences).chain(&self.extra_policies)
     }
 
+    /// Whether the role is another's or nobody's yet, and this plan would make it the resource's.
+    #[must_use]
+    pub fn adopts(&self) -> bool {
+        self.changes.iter().any(|change| change.write.adopts())
+    }
+
     /// Whether the live trust policy is already equivalent to the declared one.
     #[must_use]
     pub fn trust_policy_synced(&self) -> bool {
@@ -145,7 +163,7 @@ pub enum Refusal {
     /// The tags name an object of this cluster that exists no more.
     #[error(
         "the IAM role {arn} was left behind by PinpointEventStreamRole {} (uid {}), which no longer exists, so it is left alone. To take it over, set spec.adoptionPolicy: Adopt; otherwise choose another spec.roleName in a new resource",
-        .owner.resource, .owner.uid
+        shown(&.owner.resource), shown(&.owner.uid)
     )]
     LeftBehind {
         /// ARN of the role.
@@ -156,7 +174,7 @@ pub enum Refusal {
     /// Another living object's tags are on the role.
     #[error(
         "the IAM role {arn} belongs to PinpointEventStreamRole {} (uid {}) of this cluster, so it is left alone. Choose another spec.roleName in a new resource, or delete the other resource first",
-        .owner.resource, .owner.uid
+        shown(&.owner.resource), shown(&.owner.uid)
     )]
     OwnedByAnother {
         /// ARN of the role.
@@ -167,7 +185,7 @@ pub enum Refusal {
     /// The tags name an object of another cluster.
     #[error(
         "the IAM role {arn} belongs to PinpointEventStreamRole {} (uid {}) of another cluster ({}), so it is left alone. If this cluster replaces that one, set spec.adoptionPolicy: TakeOver; otherwise choose another spec.roleName in a new resource",
-        .owner.resource, .owner.uid, .owner.cluster
+        shown(&.owner.resource), shown(&.owner.uid), shown(&.owner.cluster)
     )]
     OwnedElsewhere {
         /// ARN of the role.
@@ -178,7 +196,7 @@ pub enum Refusal {
     /// This resource had the role, and another cluster took it over.
     #[error(
         "the IAM role {arn} was taken over from this resource by PinpointEventStreamRole {} (uid {}) of another cluster ({}), so it is left alone. Delete this resource, which leaves the role as it is; to have the role back, recreate this resource with adoptionPolicy: TakeOver",
-        .owner.resource, .owner.uid, .owner.cluster
+        shown(&.owner.resource), shown(&.owner.uid), shown(&.owner.cluster)
     )]
     TakenOver {
         /// ARN of the role.
@@ -186,15 +204,33 @@ pub enum Refusal {
         /// Whom its tags name.
         owner: Owner,
     },
-    /// An older resource declares the same role.
+    /// Another resource declares the same role and goes before this one.
     #[error(
-        "PinpointEventStreamRole {older} was created earlier and declares the same IAM role, {role} (IAM does not tell role names apart by case), so nothing is written. This resource takes the role over by itself once {older} is gone; or choose another spec.roleName in a new resource"
+        "PinpointEventStreamRole {other} {why} and declares the same IAM role, {role} (IAM does not tell role names apart by case), so nothing is written. This resource takes the role over by itself once {other} is gone; or choose another spec.roleName in a new resource"
     )]
-    DeclaredEarlier {
-        /// Name of the role, as the older resource declares it.
+    DeclaredByAnother {
+        /// Name of the role, as the other resource declares it.
         role: String,
-        /// `namespace/name` of the older resource.
-        older: String,
+        /// `namespace/name` of the other resource.
+        other: String,
+        /// Why it goes before this one.
+        why: Precedence,
+    },
+    /// The role is the one that the controller runs as.
+    #[error(
+        "{role} is the IAM role that the controller itself runs as, so it is never changed. Choose another spec.roleName in a new resource"
+    )]
+    ControllersOwn {
+        /// Name of the role.
+        role: String,
+    },
+    /// The role is linked to an AWS service, which alone may change it.
+    #[error(
+        "the IAM role {arn} is a service-linked role, which belongs to an AWS service, so it is never changed. Choose another spec.roleName in a new resource"
+    )]
+    ServiceLinked {
+        /// ARN of the role.
+        arn: String,
     },
     /// The role's path is not the declared one, and IAM cannot change it.
     #[error(
@@ -210,6 +246,26 @@ pub enum Refusal {
     },
 }
 
+/// Why one of several resources that declare a role goes before another.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, strum::Display)]
+pub enum Precedence {
+    /// The role's tags name it.
+    #[strum(to_string = "owns the role by its tags")]
+    Owns,
+    /// It declares the role by its default name, the other one by an explicit name from another namespace.
+    #[strum(to_string = "has the role by its default name")]
+    DefaultName,
+    /// It was created earlier, or in the same second and its name sorts first.
+    #[strum(to_string = "was created earlier")]
+    CreatedEarlier,
+    /// It was deleted a moment ago, and may be about to be recreated.
+    #[strum(to_string = "was deleted a moment ago")]
+    JustDeleted,
+}
+
+/// The path that IAM reserves for service-linked roles (IAM user guide, "Using service-linked roles").
+const SERVICE_LINKED_PATH: &str = "/aws-service-role/";
+
 /// The writes that lead from `observed` (`None`: no such role) to `desired`. `standing` says of another
 /// object of the same cluster whether the role is its.
 ///
@@ -223,11 +279,14 @@ pub fn plan(
     let Some(live) = observed else {
         return Ok(creation(desired));
     };
+    if live.path.starts_with(SERVICE_LINKED_PATH) {
+        return Err(Refusal::ServiceLinked { arn: shown(&live.arn) });
+    }
     let claim = claim(desired, live, standing)?;
     if live.path != desired.path.as_str() {
         return Err(Refusal::PathDiffers {
-            arn: live.arn.clone(),
-            live: live.path.clone(),
+            arn: shown(&live.arn),
+            live: shown(&live.path),
             desired: desired.path.as_str().into(),
         });
     }
@@ -310,18 +369,20 @@ fn claim(
     live: &ObservedRole,
     standing: impl Fn(&Owner) -> Standing,
 ) -> Result<Option<Change>, Refusal> {
-    let arn = || live.arn.clone();
-    let adopted = match Ownership::of(&live.tags, &desired.owner) {
+    let arn = || shown(&live.arn);
+    let is_held = desired.holds(live);
+    let adopts = match Ownership::of(&live.tags, &desired.owner, is_held) {
+        Ownership::Ours if desired.was_adopted && !is_adopted(&live.tags) => false,
         Ownership::Ours => return Ok(None),
-        Ownership::Predecessors => false,
+        Ownership::Damaged | Ownership::Predecessors => false,
         Ownership::Foreign => match desired.adoption_policy {
             AdoptionPolicy::Never => return Err(Refusal::NotOwned { arn: arn() }),
             AdoptionPolicy::Adopt | AdoptionPolicy::TakeOver => true,
         },
         Ownership::Anothers(owner) if owner.cluster != desired.owner.cluster => {
             match desired.adoption_policy {
-                // Otherwise two clusters that both say TakeOver would take it from each other for ever.
-                AdoptionPolicy::TakeOver if desired.held_role_id == live.role_id => {
+                // Otherwise two clusters that both say TakeOver would take it from each other forever.
+                AdoptionPolicy::TakeOver if is_held => {
                     return Err(Refusal::TakenOver { arn: arn(), owner });
                 }
                 AdoptionPolicy::TakeOver => true,
@@ -332,7 +393,7 @@ fn claim(
         }
         Ownership::Anothers(owner) => match (standing(&owner), desired.adoption_policy) {
             (Standing::Keeps, _) => return Err(Refusal::OwnedByAnother { arn: arn(), owner }),
-            (Standing::Yields, _) => false,
+            (Standing::Gone, _) if is_held => false,
             (Standing::Gone, AdoptionPolicy::Never) => {
                 return Err(Refusal::LeftBehind { arn: arn(), owner });
             }
@@ -340,7 +401,7 @@ fn claim(
         },
     };
     let mut tags = desired.owner.tags();
-    if adopted {
+    if adopts || desired.was_adopted && is_held {
         tags.insert(ADOPTED_TAG.into(), "true".into());
     }
     Ok(Some(tag_change(tags, live)))
@@ -446,6 +507,8 @@ fn tags(desired: &DesiredRole, live: &ObservedRole) -> Vec<Change> {
     let to_remove: BTreeMap<_, _> = desired
         .former_tag_keys
         .iter()
+        // The status is not proof enough to take tags off that no spec may declare.
+        .filter(|key| !is_reserved(key))
         .map(|key| key.to_lowercase())
         .filter(|key| !declared_keys.contains(key))
         .filter_map(|key| live_by_key.get(&key).copied())
@@ -475,12 +538,12 @@ fn tag_change(tags: BTreeMap<String, String>, live: &ObservedRole) -> Change {
 fn settings(desired: &DesiredRole, live: &ObservedRole) -> Option<Change> {
     let mut differences = Vec::new();
     if desired.description != live.description {
-        let text = |s: &str| (!s.is_empty()).then(|| s.to_owned());
-        differences.push(Difference {
-            path: "description".into(),
-            desired: text(&desired.description),
-            live: text(&live.description),
-        });
+        let some = |text: &str| !text.is_empty();
+        differences.push(difference(
+            "description",
+            Some(desired.description.as_str()).filter(|text| some(text)),
+            Some(live.description.as_str()).filter(|text| some(text)),
+        ));
     }
     if desired.max_session_duration_seconds != live.max_session_duration_seconds {
         differences.push(difference(
@@ -496,6 +559,12 @@ fn settings(desired: &DesiredRole, live: &ObservedRole) -> Option<Change> {
     (!differences.is_empty()).then_some(Change { write, differences })
 }
 
+/// Both sides may hold what others wrote: a role's description, names of policies, keys and values of tags.
 fn difference(path: &str, desired: Option<&str>, live: Option<&str>) -> Difference {
-    Difference { path: path.into(), desired: desired.map(Into::into), live: live.map(Into::into) }
+    let shown = |text: &str| readable(text, MAX_VALUE);
+    Difference {
+        path: readable(path, MAX_PATH),
+        desired: desired.map(shown),
+        live: live.map(shown),
+    }
 }

@@ -1,18 +1,38 @@
-//! Health and metrics on one port: `/healthz` while the process runs, `/readyz` once it can work,
-//! `/metrics`.
+//! Health and metrics on one port: `/healthz` while the process runs, `/readyz` once it can work, `/metrics`.
+//!
+//! Whoever reaches the port can cost the process little: it is served by a thread of its own, so that no request delays
+//! the Lease; the text of the metrics is made once a second at most; a connection carries one request and has a few
+//! seconds for it; and of more connections than a scrape and the kubelet's probes need, the oldest is closed.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::net::TcpListener;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use super::metrics::Metrics;
+
+/// How long the text of the metrics is shown before it is made again.
+const FRESH: Duration = Duration::from_secs(1);
+/// How many connections may be open at once.
+const CONNECTIONS: usize = 64;
+/// How long a client may take to send a request's head, and a whole connection.
+const HEAD: Duration = Duration::from_secs(5);
+const CONNECTION: Duration = Duration::from_secs(30);
 
 /// Whether the controller can work: caches filled and credentials resolved.
 #[derive(Clone, Debug, Default)]
@@ -32,23 +52,62 @@ impl Health {
 }
 
 /// Serves on `address` until the process ends. Returns once the port is bound, with the address that it
-/// got: port 0 asks for any free one.
+/// got: port 0 asks for any free one, and where IPv6 is off, `[::]` becomes `0.0.0.0`.
 ///
 /// # Errors
-/// When the address cannot be bound.
-pub async fn serve(
-    address: SocketAddr,
-    metrics: Arc<Metrics>,
-    health: Health,
-) -> std::io::Result<SocketAddr> {
-    let listener = TcpListener::bind(address).await?;
+/// When the address cannot be bound, or no thread can be started.
+pub fn serve(address: SocketAddr, metrics: Arc<Metrics>, health: Health) -> io::Result<SocketAddr> {
+    let listener = bind(address)?;
+    listener.set_nonblocking(true)?;
     let bound = listener.local_addr()?;
+    let shown = Arc::new(Shown { metrics, text: Mutex::default() });
     let router = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz).with_state(health))
-        .route("/metrics", get(show_metrics).with_state(metrics));
-    tokio::spawn(async move { axum::serve(listener, router).await });
+        .route("/metrics", get(show_metrics).with_state(shown));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let serving = move || runtime.block_on(accept(listener, router));
+    std::thread::Builder::new().name("http".into()).spawn(serving)?;
     Ok(bound)
+}
+
+fn bind(address: SocketAddr) -> io::Result<StdListener> {
+    let without_ipv6 = |error: io::Error| match address {
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            StdListener::bind((Ipv4Addr::UNSPECIFIED, v6.port())).map_err(|_| error)
+        }
+        SocketAddr::V4(_) | SocketAddr::V6(_) => Err(error),
+    };
+    StdListener::bind(address).or_else(without_ipv6)
+}
+
+async fn accept(listener: StdListener, router: Router) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Descriptors may have run out: those that are open end within their time.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        open.retain(|connection| !connection.is_finished());
+        if open.len() >= CONNECTIONS
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
+        open.push_back(tokio::spawn(answer(stream, router.clone())).abort_handle());
+    }
+}
+
+async fn answer(stream: TcpStream, router: Router) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    // A client that goes away or is too slow is no concern of ours.
+    let _ = timeout(CONNECTION, connection).await;
 }
 
 async fn readyz(State(health): State<Health>) -> impl IntoResponse {
@@ -59,7 +118,27 @@ async fn readyz(State(health): State<Health>) -> impl IntoResponse {
     }
 }
 
-async fn show_metrics(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
+/// The metrics and their text as it was made last.
+struct Shown {
+    metrics: Arc<Metrics>,
+    text: Mutex<Option<(Instant, Bytes)>>,
+}
+
+impl Shown {
+    fn text(&self) -> Bytes {
+        let mut made = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*made {
+            Some((at, text)) if at.elapsed() < FRESH => text.clone(),
+            Some(_) | None => {
+                let text = Bytes::from(self.metrics.encode());
+                *made = Some((Instant::now(), text.clone()));
+                text
+            }
+        }
+    }
+}
+
+async fn show_metrics(State(shown): State<Arc<Shown>>) -> impl IntoResponse {
     const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, OPENMETRICS)], metrics.encode())
+    ([(header::CONTENT_TYPE, OPENMETRICS)], shown.text())
 }

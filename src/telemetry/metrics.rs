@@ -42,11 +42,11 @@ struct IamLabels {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ConditionLabels {
     /// Type of the condition.
-    pub condition: String,
+    pub condition: &'static str,
     /// `True`, `False` or `Unknown`.
-    pub status: String,
+    pub status: &'static str,
     /// Why.
-    pub reason: String,
+    pub reason: &'static str,
 }
 
 /// What is counted anew each time that somebody asks for the metrics.
@@ -77,6 +77,8 @@ pub struct Metrics {
     last_resync: Gauge<f64, AtomicU64>,
     snapshot_denied: Gauge,
     leader: Gauge,
+    orphaned_roles: Gauge,
+    events_dropped: Counter,
     count: OnceLock<Count>,
 }
 
@@ -105,6 +107,8 @@ impl Default for Metrics {
             last_resync: Gauge::default(),
             snapshot_denied: Gauge::default(),
             leader: Gauge::default(),
+            orphaned_roles: Gauge::default(),
+            events_dropped: Counter::default(),
             count: OnceLock::new(),
         };
         all.register();
@@ -189,6 +193,16 @@ impl Metrics {
             "Whether this process works on roles, 1 or 0: of several replicas one does",
             self.leader.clone(),
         );
+        registry.register(
+            "orphaned_roles",
+            "Roles with this cluster's ownership tags whose resource is gone or declares another role, at the last resync that listed the account",
+            self.orphaned_roles.clone(),
+        );
+        registry.register(
+            "events_dropped",
+            "Kubernetes events that were not written because too many waited or the API server did not take them",
+            self.events_dropped.clone(),
+        );
     }
 
     /// Has `count` asked for what it counts each time that the metrics are. The first one stays.
@@ -253,6 +267,16 @@ impl Metrics {
     /// All roles were compared, or none had to be, at this Unix time in seconds.
     pub fn resync_ended(&self, at: f64) {
         self.last_resync.set(at);
+    }
+
+    /// So many roles of this cluster have no resource.
+    pub fn orphans(&self, number: usize) {
+        self.orphaned_roles.set(as_gauge(number));
+    }
+
+    /// An event was not written.
+    pub fn event_dropped(&self) {
+        self.events_dropped.inc();
     }
 
     /// This process does the work, or no longer does.

@@ -52,8 +52,8 @@ async fn the_older_of_two_resources_keeps_the_role_and_the_other_takes_over_once
 }
 
 #[tokio::test]
-async fn an_older_resource_takes_the_role_from_a_younger_one_that_was_quicker() {
-    let mut world = World::without_controller("quicker").await;
+async fn the_resource_that_the_role_s_tags_name_goes_before_an_older_one() {
+    let mut world = World::without_controller("tags-first").await;
     let role = world.role("shared");
     let older = world.apply("older", &world.kinesis_spec("shared")).await;
     apply_younger(&world, "younger", &world.kinesis_spec("shared"), &older).await;
@@ -62,15 +62,19 @@ async fn an_older_resource_takes_the_role_from_a_younger_one_that_was_quicker() 
         &world,
         &role,
         &world.cluster_id().await,
-        "quicker/younger",
+        "tags-first/younger",
         &younger.uid().unwrap(),
     )
     .await;
     world.start_controller().await;
-    world.ready("older").await;
-    world.sees("younger", "False", "RoleOwnedByAnother").await;
+    world.ready("younger").await;
+    world.sees("older", "False", "RoleOwnedByAnother").await;
     let uid = world.tags(&role).await.get("streamrole.dev/uid").cloned();
-    assert_eq!(uid, older.uid());
+    assert_eq!(uid, younger.uid());
+
+    world.delete("younger").await;
+    world.gone("younger").await;
+    world.ready("older").await;
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use support::{MemoryIam, iam_at};
 use crate::world::{FOREIGN_TRUST, stack};
 
 const DOCUMENT: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::a b+c%20d/é"}]}"#;
-const BOUNDARY: &str = "arn:aws:iam::123456789012:policy/boundary";
+const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/boundary";
 
 fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned()
@@ -72,7 +72,7 @@ async fn told_by(iam: &Client, role: &str) -> Vec<(&'static str, String)> {
         Ok(output) => output.policy.unwrap().arn.unwrap(),
         // The IAM in memory has no managed policies; it attaches any ARN.
         Err(error) if matches!(error.code(), Some("NoSuchEntity" | "InvalidAction")) => {
-            format!("arn:aws:iam::123456789012:policy/{role}-p")
+            format!("arn:aws:iam::111122223333:policy/{role}-p")
         }
         Err(error) => panic!("CreatePolicy: {error:?}"),
     };

@@ -10,8 +10,8 @@ use support::{Fault, eventually};
 
 use crate::world::{FOREIGN_TRUST, OTHER_POLICY, POLICY, World, ready};
 
-const BOUNDARY: &str = "arn:aws:iam::123456789012:policy/boundary";
-const OTHER_BOUNDARY: &str = "arn:aws:iam::123456789012:policy/other";
+const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/boundary";
+const OTHER_BOUNDARY: &str = "arn:aws:iam::111122223333:policy/other";
 
 /// All of a role that a resource declares, and what else is on it.
 #[derive(Debug, PartialEq)]

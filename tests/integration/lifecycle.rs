@@ -28,7 +28,7 @@ async fn applying_a_resource_makes_the_role_of_awss_page_and_then_says_ready() {
     let status = resource.status.clone().unwrap();
     assert_eq!(
         status.role_arn.as_deref(),
-        Some(&*format!("arn:aws:iam::123456789012:role/{role}"))
+        Some(&*format!("arn:aws:iam::111122223333:role/{role}"))
     );
     assert!(
         status.role_id.is_some_and(|id| id.starts_with("ARO")),
@@ -55,7 +55,7 @@ async fn applying_a_resource_makes_the_role_of_awss_page_and_then_says_ready() {
 async fn everything_that_a_spec_can_say_is_on_the_role() {
     let world = World::new("whole-spec").await;
     let role = world.role("events");
-    let boundary = "arn:aws:iam::123456789012:policy/boundary";
+    let boundary = "arn:aws:iam::111122223333:policy/boundary";
     world
         .apply(
             "events",
@@ -64,10 +64,10 @@ async fn everything_that_a_spec_can_say_is_on_the_role() {
                 "path": "/streaming/",
                 "description": "Events of the app",
                 "destination": {
-                    "firehoseDeliveryStreamArn": "arn:aws:firehose:us-east-1:123456789012:deliverystream/events",
-                    "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1234abcd",
+                    "firehoseDeliveryStreamArn": "arn:aws:firehose:us-east-1:111122223333:deliverystream/events",
+                    "kmsKeyArn": "arn:aws:kms:us-east-1:111122223333:key/1234abcd",
                 },
-                "source": {"accountId": "123456789012", "region": "us-east-1"},
+                "source": {"accountId": "111122223333", "region": "us-east-1"},
                 "permissionsBoundaryArn": boundary,
                 "maxSessionDurationSeconds": 7200,
                 "tags": {"team": "marketing", "cost center": "a+b=c"},
@@ -87,7 +87,7 @@ async fn everything_that_a_spec_can_say_is_on_the_role() {
     assert_eq!(tags.get("cost center").map(String::as_str), Some("a+b=c"));
     let trust = world.trust_policy(&role).await;
     let account = &trust["Statement"][0]["Condition"]["StringEquals"]["aws:SourceAccount"];
-    assert_eq!(*account, json!("123456789012"));
+    assert_eq!(*account, json!("111122223333"));
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn an_edit_changes_the_role_and_ready_speaks_of_the_new_generation() {
     spec["tags"] = json!({"team": "sales"});
     spec["description"] = "after".into();
     spec["maxSessionDurationSeconds"] = 7200.into();
-    spec["permissionsBoundaryArn"] = "arn:aws:iam::123456789012:policy/boundary".into();
+    spec["permissionsBoundaryArn"] = "arn:aws:iam::111122223333:policy/boundary".into();
     world.proxy.forget_calls();
     world.apply("events", &spec).await;
     let after = world.ready("events").await;
@@ -304,7 +304,7 @@ async fn kubectl_explains_lists_and_describes_the_resource() {
     assert!(kubectl(&["get", "aws"]).contains("events"), "the category aws lists it");
     assert!(
         kubectl(&["get", "pesr", "-o", "wide"])
-            .contains("arn:aws:iam::123456789012:role/kubectl-events")
+            .contains("arn:aws:iam::111122223333:role/kubectl-events")
     );
     let selected =
         kubectl(&["get", "pesr", "--field-selector", "spec.roleName=kubectl-events", "-o", "name"]);

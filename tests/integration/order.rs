@@ -46,7 +46,7 @@ async fn no_moment_of_an_update_grants_more_than_before_or_after_it() {
     let account = |region: &str| json!({"accountId": "111122223333", "region": region});
     let stream = |name: &str| json!({"kinesisStreamArn": crate::world::kinesis_arn(name)});
     let with_key = |name: &str| json!({"kinesisStreamArn": crate::world::kinesis_arn(name), "kmsKeyArn": "arn:aws:kms:us-east-1:111122223333:key/1"});
-    let boundary = |name: &str| json!(format!("arn:aws:iam::123456789012:policy/{name}"));
+    let boundary = |name: &str| json!(format!("arn:aws:iam::111122223333:policy/{name}"));
     // Each is an edit of the one before.
     let specs = [
         json!({"destination": stream("a")}),

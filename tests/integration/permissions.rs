@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::world::{CONTROLLER_POLICY, FOREIGN_TRUST, OTHER_POLICY, World, ready, shipped};
 
-const BOUNDARY: &str = "arn:aws:iam::123456789012:policy/boundary";
+const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/boundary";
 
 /// Has a controller do all its kinds of work.
 async fn all_work(world: &mut World) {

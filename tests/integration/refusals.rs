@@ -35,7 +35,7 @@ async fn what_iam_refuses_ends_not_ready_with_its_own_words() {
 async fn a_denied_call_names_the_action_and_the_role_to_allow() {
     let mut world = World::without_controller("denied").await;
     let denied =
-        "User: arn:aws:iam::123456789012:user/x is not authorized to perform: iam:CreateRole";
+        "User: arn:aws:iam::111122223333:user/x is not authorized to perform: iam:CreateRole";
     world.proxy.inject("CreateRole", None, Fault::answer(403, "AccessDenied", denied));
     world.start_controller().await;
     world.apply("events", &world.kinesis_spec("events")).await;

@@ -93,7 +93,7 @@ async fn one_resource_through_every_state_is_told_alike_by_all_tools() {
     world.ready("events").await;
     is_judged(&world, "a ready resource", "Current", "Healthy").await;
     let printed = columns(&world, "events").await;
-    let arn = format!("arn:aws:iam::123456789012:role/{role}");
+    let arn = format!("arn:aws:iam::111122223333:role/{role}");
     for (title, expected) in [
         ("READY", "True"),
         ("REASON", "Synced"),

@@ -51,7 +51,7 @@ fn status() -> Value {
     json!({
         "observedGeneration": 1,
         "roleName": "Upgraded",
-        "roleArn": "arn:aws:iam::123456789012:role/streaming/Upgraded",
+        "roleArn": "arn:aws:iam::111122223333:role/streaming/Upgraded",
         "roleId": "AROADBQP57FF2AEXAMPLE",
         "destination": "firehose/events",
         "tagKeys": ["team"],

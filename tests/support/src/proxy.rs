@@ -2,6 +2,7 @@
 //! for IAM or keeps the answer back. With a [`Guard`] it answers what policies do not allow as IAM would.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -62,6 +63,7 @@ struct Shared {
     guard: Option<Guard>,
     calls: watch::Sender<Vec<Call>>,
     times: Mutex<Option<(Instant, Instant)>>,
+    sts_is_away: AtomicBool,
     rules: Mutex<Vec<Rule>>,
     after_write: OnceLock<Look>,
 }
@@ -102,6 +104,7 @@ impl Proxy {
             guard,
             calls: watch::Sender::default(),
             times: Mutex::default(),
+            sts_is_away: AtomicBool::new(false),
             rules: Mutex::default(),
             after_write: OnceLock::new(),
         });
@@ -159,6 +162,11 @@ impl Proxy {
         });
     }
 
+    /// From now on STS does not answer.
+    pub fn without_sts(&self) {
+        self.shared.sts_is_away.store(true, Ordering::Relaxed);
+    }
+
     /// From now on `look` is awaited after each write that was passed on, before its caller is answered.
     pub fn after_each_write(
         &self,
@@ -190,6 +198,14 @@ async fn handle(
 ) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let call = read_call(&body);
+    if call.is_to_sts() {
+        if shared.sts_is_away.load(Ordering::Relaxed) {
+            return error_answer(503, "ServiceUnavailable", "STS is away");
+        }
+        let passed_on = pass_on(head, body, &shared, &client).await;
+        return passed_on
+            .unwrap_or_else(|error| error_answer(500, "ServiceFailure", &error.to_string()));
+    }
     let fault = {
         let rules = shared.rules.lock().unwrap_or_else(PoisonError::into_inner);
         let rule = rules.iter().find(|rule| call.concerns(&rule.action, rule.role.as_deref()));

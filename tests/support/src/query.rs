@@ -43,6 +43,13 @@ impl Call {
         !(self.action.starts_with("Get") || self.action.starts_with("List"))
     }
 
+    /// Whether the call is to STS, which shares the endpoint: it says whose the credentials are, without any permission
+    /// and at no cost to IAM.
+    #[must_use]
+    pub fn is_to_sts(&self) -> bool {
+        self.action == "GetCallerIdentity"
+    }
+
     /// The parameter of this name; empty when there is none.
     #[must_use]
     pub fn text(&self, name: &str) -> String {

@@ -28,7 +28,7 @@ use crate::process::{EndBy, Process};
 use crate::wait::eventually;
 
 /// The account that moto answers for.
-pub const ACCOUNT_ID: &str = "123456789012";
+pub const ACCOUNT_ID: &str = "111122223333";
 
 /// The namespace and name of the controller's service account.
 const CONTROLLER: (&str, &str) = ("streamrole-system", "streamrole");
@@ -408,6 +408,7 @@ fn start_moto(assets: &Assets, dir: &Path, port: u16) -> Result<Process, Error> 
     let log = dir.join(FILES).join("moto.log");
     Process::start("moto", &own, &log, EndBy::Kill, &assets.python("moto_server"), |moto| {
         moto.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        moto.env("MOTO_ACCOUNT_ID", ACCOUNT_ID);
     })
 }
 

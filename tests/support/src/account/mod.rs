@@ -185,6 +185,7 @@ impl State {
         match call.action.as_str() {
             "CreateRole" => self.create_role(call),
             "DeleteRole" => self.delete_role(call),
+            "GetCallerIdentity" => Ok(xml::caller()),
             "ListRoles" => Ok(self.page(call, when, "Roles", Role::as_listed)),
             "GetAccountAuthorizationDetails" => {
                 Ok(self.page(call, when, "RoleDetailList", Role::details))

@@ -12,6 +12,12 @@ use super::{NO_SUCH_ACTION, NO_SUCH_ENTITY, Refusal};
 /// All but the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// What STS says of whoever asks: one user of the account.
+pub(super) fn caller() -> String {
+    let arn = format!("arn:aws:iam::{ACCOUNT_ID}:user/controller");
+    text("Arn", &arn) + &text("UserId", "AIDA00000000000000001") + &text("Account", ACCOUNT_ID)
+}
+
 impl Role {
     /// What a read of this role is told.
     pub(super) fn told(&self, call: &Call) -> Result<String, Refusal> {

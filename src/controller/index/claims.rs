@@ -1,0 +1,342 @@
+//! Who declares which role, and who goes before whom where several declare the same. Pure: objects come in as
+//! [`Claim`]s, and the clock as an argument.
+//!
+//! The resource that the role's tags name goes first. Where the tags are not known, or name none of them: what can and
+//! will write goes before what cannot (paused, `driftPolicy: Report`, invalid, being deleted), a default name before an
+//! explicit one, the earlier created before the later. Each question and each change takes time that does not grow with
+//! the number of resources.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::{Resource as _, ResourceExt as _};
+
+use crate::api::PinpointEventStreamRole;
+use crate::role::{self, Precedence, RoleKey};
+
+use super::super::settled;
+use super::Key;
+
+/// How long a role is kept for a resource that was deleted, in case it is being recreated.
+const RECREATION: Duration = Duration::from_secs(5);
+
+/// What one resource declares.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Claim {
+    pub role: Arc<RoleKey>,
+    rank: Rank,
+}
+
+/// Whose turn it is, the first one first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Rank {
+    is_idle: bool,
+    is_explicit: bool,
+    /// In seconds, as Kubernetes has it.
+    created: i64,
+}
+
+impl Claim {
+    /// What `resource` declares; `None` when its spec names no role. `cluster` as in [`role::desired`].
+    pub(super) fn of(resource: &PinpointEventStreamRole, cluster: &str) -> Option<Self> {
+        let role = Arc::new(role::role_key(resource).ok()?);
+        let is_idle = settled::hands_off(resource).is_some()
+            || resource.meta().deletion_timestamp.is_some()
+            || role::desired(resource, cluster).is_err();
+        let created = resource.creation_timestamp().map_or(i64::MAX, |time| time.0.as_second());
+        let is_explicit = resource.spec.role_name.is_some();
+        Some(Self { role, rank: Rank { is_idle, is_explicit, created } })
+    }
+}
+
+/// Where a resource stands among those that declare its role.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(in crate::controller) enum Turn {
+    /// No other goes before it.
+    First,
+    /// The other goes before it.
+    Behind(Key, Precedence),
+    /// The other was deleted a moment ago, and for so long the role is kept for it.
+    Reserved(Key, Duration),
+}
+
+/// All claims.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    by_resource: HashMap<Key, Claim>,
+    in_order: BTreeSet<(Arc<RoleKey>, Rank, Key)>,
+    /// Whom the tags of a role name that several declare, where a look at it has shown that.
+    holders: HashMap<Arc<RoleKey>, Key>,
+    reserved: BTreeMap<Arc<RoleKey>, (Key, Instant)>,
+}
+
+impl Claims {
+    /// The resource now declares this. Returns those whose turn may have changed: the old and the new first.
+    pub(super) fn set(&mut self, resource: &Key, claim: Option<Claim>, now: Instant) -> Vec<Key> {
+        if self.by_resource.get(resource) == claim.as_ref() {
+            return Vec::new();
+        }
+        let roles: BTreeSet<_> = self
+            .by_resource
+            .get(resource)
+            .into_iter()
+            .chain(&claim)
+            .map(|claim| Arc::clone(&claim.role))
+            .collect();
+        let first_of = |claims: &Self| -> Vec<_> {
+            roles.iter().map(|role| claims.first(role).cloned()).collect()
+        };
+        let before = first_of(self);
+        let holds = self.remove(resource);
+        if let Some(claim) = claim {
+            if let Some(role) = holds.filter(|role| *role == claim.role) {
+                // Its tags are still on the role.
+                self.holders.insert(role, resource.clone());
+            }
+            self.in_order.insert((Arc::clone(&claim.role), claim.rank, resource.clone()));
+            self.by_resource.insert(resource.clone(), claim);
+        }
+        self.reserved.retain(|_, (_, until)| *until > now);
+        let after = first_of(self);
+        let changed = before.into_iter().zip(after).filter(|(before, after)| before != after);
+        changed
+            .flat_map(|(before, after)| [before, after])
+            .flatten()
+            .filter(|key| key != resource)
+            .collect()
+    }
+
+    /// The resource is gone. Returns those whose turn may have changed.
+    pub(super) fn forget(&mut self, resource: &Key, now: Instant) -> Vec<Key> {
+        let Some(role) = self.by_resource.get(resource).map(|claim| Arc::clone(&claim.role)) else {
+            return Vec::new();
+        };
+        let was_first = self.leader(&role) == Some(resource);
+        let mut concerned = self.set(resource, None, now);
+        if was_first && let Some(next) = self.first(&role).cloned() {
+            self.reserved.insert(role, (resource.clone(), now + RECREATION));
+            concerned.push(next);
+        }
+        concerned.dedup();
+        concerned
+    }
+
+    /// Takes the resource out. Returns the role that it held by its tags.
+    fn remove(&mut self, resource: &Key) -> Option<Arc<RoleKey>> {
+        let claim = self.by_resource.remove(resource)?;
+        self.in_order.remove(&(Arc::clone(&claim.role), claim.rank, resource.clone()));
+        let holds = self.holders.get(&claim.role) == Some(resource);
+        holds.then(|| self.holders.remove(&claim.role));
+        holds.then_some(claim.role)
+    }
+
+    /// Whose turn it is when nothing is known of the role's tags.
+    fn first<'a>(&'a self, role: &'a Arc<RoleKey>) -> Option<&'a Key> {
+        self.of(role).next().map(|(_, key)| key)
+    }
+
+    /// Whose turn it is.
+    fn leader<'a>(&'a self, role: &'a Arc<RoleKey>) -> Option<&'a Key> {
+        self.holders.get(role).or_else(|| self.first(role))
+    }
+
+    fn of<'a>(&'a self, role: &'a Arc<RoleKey>) -> impl Iterator<Item = (Rank, &'a Key)> {
+        let begin = Rank { is_idle: false, is_explicit: false, created: i64::MIN };
+        let begin = (Arc::clone(role), begin, Key::default());
+        let claims = self.in_order.range(begin..).take_while(move |(of, ..)| of == role);
+        claims.map(|(_, rank, key)| (*rank, key))
+    }
+
+    /// Where the resource stands. `may_own` says that the tags may name it although no look has shown that.
+    pub(super) fn turn(&self, resource: &Key, may_own: bool, now: Instant) -> Turn {
+        let Some(claim) = self.by_resource.get(resource) else { return Turn::First };
+        let role = &claim.role;
+        if let Some((other, until)) = self.reserved.get(role)
+            && other != resource
+            && *until > now
+            && !may_own
+            && !self.holders.contains_key(role)
+            && !self.by_resource.contains_key(other)
+        {
+            return Turn::Reserved(other.clone(), until.duration_since(now));
+        }
+        match (self.holders.get(role), self.of(role).next()) {
+            (Some(holder), _) if holder == resource => Turn::First,
+            (Some(holder), _) => Turn::Behind(holder.clone(), Precedence::Owns),
+            (None, Some((rank, first))) if first != resource && !may_own => {
+                let by_default_name = claim.rank.is_explicit && !rank.is_explicit;
+                let why = if by_default_name {
+                    Precedence::DefaultName
+                } else {
+                    Precedence::CreatedEarlier
+                };
+                // One that cannot or will not write keeps nobody from it.
+                if rank.is_idle { Turn::First } else { Turn::Behind(first.clone(), why) }
+            }
+            (None, _) => Turn::First,
+        }
+    }
+
+    /// Notes whom a role's tags name, if several declare the role and that one is among them. Returns `true` when that
+    /// is news.
+    pub(super) fn note_holder(&mut self, role: &RoleKey, holder: &Key) -> bool {
+        let Some(claim) = self.by_resource.get(holder).filter(|claim| *claim.role == *role) else {
+            return false;
+        };
+        let role = Arc::clone(&claim.role);
+        if self.of(&role).nth(1).is_none() {
+            return false;
+        }
+        self.holders.insert(role, holder.clone()).as_ref() != Some(holder)
+    }
+
+    /// Notes that a role's tags name none of those that declare it.
+    pub(super) fn note_no_holder(&mut self, role: &RoleKey) {
+        self.holders.remove(role);
+    }
+
+    /// Whether the resource declares this role.
+    pub(super) fn declares(&self, resource: &Key, role: &RoleKey) -> bool {
+        self.by_resource.get(resource).is_some_and(|claim| *claim.role == *role)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::AccountId;
+
+    fn role(name: &str) -> Arc<RoleKey> {
+        let account = AccountId::parse("111122223333").unwrap_or_else(|error| panic!("{error}"));
+        Arc::new(RoleKey { account, name: name.into() })
+    }
+
+    fn claim(created: i64, is_explicit: bool, is_idle: bool) -> Claim {
+        Claim { role: role("r"), rank: Rank { is_idle, is_explicit, created } }
+    }
+
+    fn key(path: &str) -> Key {
+        Key::parse(path).unwrap_or_default()
+    }
+
+    fn behind(path: &str, why: Precedence) -> Turn {
+        Turn::Behind(key(path), why)
+    }
+
+    #[test]
+    fn of_several_claims_the_tags_decide_then_who_writes_then_the_default_name_then_age() {
+        use Precedence::{CreatedEarlier, DefaultName, Owns};
+        let now = Instant::now();
+        let (explicit, default) = (true, false);
+        let table = [
+            (
+                "the earlier",
+                vec![("a/x", 1, explicit, false), ("b/x", 2, explicit, false)],
+                None,
+                "a/x",
+                CreatedEarlier,
+            ),
+            (
+                "the tags' owner",
+                vec![("a/x", 1, explicit, false), ("b/x", 2, explicit, false)],
+                Some("b/x"),
+                "b/x",
+                Owns,
+            ),
+            (
+                "who writes",
+                vec![("a/x", 1, explicit, true), ("b/x", 2, explicit, false)],
+                None,
+                "b/x",
+                CreatedEarlier,
+            ),
+            (
+                "the default name",
+                vec![("a/x", 1, explicit, false), ("b/x", 2, default, false)],
+                None,
+                "b/x",
+                DefaultName,
+            ),
+            (
+                "two default names",
+                vec![("a/b-c", 2, default, false), ("a-b/c", 1, default, false)],
+                None,
+                "a-b/c",
+                CreatedEarlier,
+            ),
+            (
+                "an idle owner",
+                vec![("a/x", 1, explicit, false), ("b/x", 2, explicit, true)],
+                Some("b/x"),
+                "b/x",
+                Owns,
+            ),
+        ];
+        for (case, claims, holder, first, why) in table {
+            let mut all = Claims::default();
+            for (path, created, is_explicit, is_idle) in &claims {
+                all.set(&key(path), Some(claim(*created, *is_explicit, *is_idle)), now);
+            }
+            if let Some(holder) = holder {
+                assert!(all.note_holder(&role("r"), &key(holder)), "{case}");
+            }
+            for (path, ..) in claims {
+                let expected = if path == first { Turn::First } else { behind(first, why) };
+                assert_eq!(all.turn(&key(path), false, now), expected, "{case}: {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_that_comes_or_goes_concerns_the_old_and_the_new_first_only() {
+        let now = Instant::now();
+        let mut all = Claims::default();
+        for index in 0..5000 {
+            let concerned =
+                all.set(&key(&format!("a/{index:04}")), Some(claim(10 + index, true, false)), now);
+            assert_eq!(concerned, Vec::new(), "{index}");
+        }
+        assert_eq!(all.forget(&key("a/0042"), now), Vec::new());
+        assert_eq!(all.set(&key("b/x"), Some(claim(1, true, false)), now), [key("a/0000")]);
+        assert_eq!(all.forget(&key("b/x"), now), [key("a/0000")]);
+        // Paused, it keeps nobody from the role.
+        let concerned = all.set(&key("a/0000"), Some(claim(10, true, true)), now);
+        assert_eq!(concerned, [key("a/0001")]);
+        assert_eq!(all.turn(&key("a/0001"), true, now), Turn::First);
+    }
+
+    #[test]
+    fn a_role_is_kept_for_a_moment_for_a_resource_that_may_be_being_recreated() {
+        let now = Instant::now();
+        let mut all = Claims::default();
+        all.set(&key("a/x"), Some(claim(1, false, false)), now);
+        all.set(&key("evil/x"), Some(claim(2, true, false)), now);
+        assert_eq!(all.forget(&key("a/x"), now), [key("evil/x")]);
+        assert_eq!(all.turn(&key("evil/x"), false, now), Turn::Reserved(key("a/x"), RECREATION));
+        assert_eq!(all.turn(&key("evil/x"), false, now + RECREATION), Turn::First);
+        all.set(&key("a/x"), Some(claim(9, false, false)), now);
+        assert_eq!(all.turn(&key("evil/x"), false, now), behind("a/x", Precedence::DefaultName));
+        assert_eq!(all.turn(&key("a/x"), false, now), Turn::First);
+    }
+
+    #[test]
+    fn an_owner_that_goes_lets_the_first_in_order_have_its_turn() {
+        let now = Instant::now();
+        let mut all = Claims::default();
+        for (path, created) in [("a/x", 1), ("b/x", 2), ("c/x", 3)] {
+            all.set(&key(path), Some(claim(created, true, false)), now);
+        }
+        all.note_holder(&role("r"), &key("c/x"));
+        assert_eq!(all.turn(&key("a/x"), false, now), behind("c/x", Precedence::Owns));
+        // It is being deleted, and has the role until it is gone.
+        assert_eq!(all.set(&key("c/x"), Some(claim(3, true, true)), now), Vec::new());
+        assert_eq!(all.turn(&key("a/x"), false, now), behind("c/x", Precedence::Owns));
+        assert_eq!(all.forget(&key("c/x"), now), [key("a/x")]);
+        assert_eq!(all.turn(&key("a/x"), false, now + RECREATION), Turn::First);
+        assert_eq!(
+            all.turn(&key("b/x"), false, now + RECREATION),
+            behind("a/x", Precedence::CreatedEarlier)
+        );
+    }
+}

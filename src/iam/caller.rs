@@ -1,0 +1,189 @@
+//! Whose the credentials are: which account, and which role the controller itself runs as. STS says so without any
+//! permission (STS API reference, `GetCallerIdentity`). Where STS cannot be reached, the account is learned from the first
+//! role that IAM shows.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_iam::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_iam::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_iam::error::BoxError;
+use tracing::warn;
+
+use crate::policy::{Caller, Place, readable};
+
+use super::error::in_one_line;
+
+/// How long STS is left alone after a failure, and how old an answer is that is doubted.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// Which access key requests are signed with; a change means other credentials.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AccessKey(Arc<Mutex<Option<String>>>);
+
+impl AccessKey {
+    fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Intercept for AccessKey {
+    fn name(&self) -> &'static str {
+        "streamrole access key"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let key = context.request().headers().get("authorization").and_then(access_key_in);
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if key.is_some() && last.as_deref() != key {
+            *last = key.map(str::to_owned);
+        }
+        Ok(())
+    }
+}
+
+/// The id of the access key in an `Authorization` header (AWS Signature Version 4).
+fn access_key_in(header: &str) -> Option<&str> {
+    header.split_once("Credential=")?.1.split('/').next()
+}
+
+/// What is known of the credentials' owner.
+#[derive(Debug, Default)]
+struct Known {
+    caller: Option<Caller>,
+    /// The access key that requests to IAM were signed with then.
+    access_key: Option<String>,
+    asked: Option<Instant>,
+    is_failing: bool,
+}
+
+/// Asks STS, and remembers the answer for as long as the credentials stay the same.
+#[derive(Debug)]
+pub(super) struct Callers {
+    sts: aws_sdk_sts::Client,
+    signs_with: AccessKey,
+    known: Mutex<Known>,
+    asking: tokio::sync::Mutex<()>,
+}
+
+impl Callers {
+    /// `signs_with` is the access key of the requests to IAM.
+    pub(super) fn new(config: &SdkConfig, signs_with: AccessKey) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(2))
+            .operation_attempt_timeout(Duration::from_secs(3))
+            .operation_timeout(Duration::from_secs(7))
+            .build();
+        let config = aws_sdk_sts::config::Builder::from(config)
+            .retry_config(RetryConfig::standard().with_max_attempts(2))
+            .timeout_config(timeouts)
+            .build();
+        Self {
+            sts: aws_sdk_sts::Client::from_conf(config),
+            signs_with,
+            known: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Whose the credentials are, as far as it is known without asking.
+    pub(super) fn known(&self) -> Option<Caller> {
+        self.lock().caller.clone()
+    }
+
+    /// Whose the credentials are; asks when that is unknown, or when requests are signed with another key since.
+    pub(super) async fn caller(&self) -> Option<Caller> {
+        if !self.is_current() {
+            self.ask(|callers| !callers.is_current()).await;
+        }
+        self.known()
+    }
+
+    /// The same, asked anew when the last answer is older than half a minute: for when the answer keeps something from
+    /// being done.
+    pub(super) async fn caller_now(&self) -> Option<Caller> {
+        self.ask(|callers| !callers.asked_lately()).await;
+        self.known()
+    }
+
+    /// Notes the account of a role that IAM showed, which the credentials are of.
+    pub(super) fn learn(&self, arn: &str) {
+        let Some(place) = Place::of_arn(arn) else { return };
+        let mut known = self.lock();
+        if known.caller.as_ref().is_none_or(|caller| caller.place != place) {
+            // Other credentials, of which only the account is known: STS is to say the rest.
+            *known = Known { caller: Some(Caller { place, role: None }), ..Known::default() };
+        }
+    }
+
+    fn is_current(&self) -> bool {
+        let (key, mut known) = (self.signs_with.get(), self.lock());
+        if known.access_key.is_none() {
+            // Nothing was signed yet when STS was asked at startup.
+            known.access_key.clone_from(&key);
+        }
+        let is_same_key = known.access_key == key;
+        let holds = |asked: Instant| !known.is_failing || asked.elapsed() < PAUSE;
+        is_same_key && known.asked.is_some_and(holds)
+    }
+
+    fn asked_lately(&self) -> bool {
+        self.lock().asked.is_some_and(|asked| asked.elapsed() < PAUSE)
+    }
+
+    async fn ask(&self, is_needed: impl Fn(&Self) -> bool) {
+        let _asking = self.asking.lock().await;
+        // Another may have asked meanwhile.
+        if !is_needed(self) {
+            return;
+        }
+        let signs_with = self.signs_with.get();
+        let answer = self.sts.get_caller_identity().send().await;
+        let mut known = self.lock();
+        known.asked = Some(Instant::now());
+        known.access_key = signs_with;
+        let caller = answer.map(|answer| answer.arn.as_deref().and_then(Caller::of_arn));
+        match caller {
+            Ok(Some(caller)) => {
+                known.caller = Some(caller);
+                known.is_failing = false;
+            }
+            Ok(None) | Err(_) if known.is_failing => {}
+            Ok(None) => {
+                known.is_failing = true;
+                warn!("STS does not say whose the AWS credentials are. {CONSEQUENCE}");
+            }
+            Err(error) => {
+                known.is_failing = true;
+                let cause = readable(&in_one_line(&error), 300);
+                warn!("cannot ask STS whose the AWS credentials are: {cause}. {CONSEQUENCE}");
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const CONSEQUENCE: &str = "The account is learned from the first role that IAM shows; allow the network to reach STS to have it checked before the first call";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_access_key_is_read_from_the_signature() {
+        let header = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=00";
+        assert_eq!(access_key_in(header), Some("AKIDEXAMPLE"));
+        assert_eq!(access_key_in("Bearer x"), None);
+    }
+}

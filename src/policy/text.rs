@@ -1,0 +1,64 @@
+//! Text that somebody else wrote, made fit for a condition, an event or a log line.
+//!
+//! Promise: what comes out is one line of bounded length, without characters that steer a terminal or change the
+//! direction of writing. Must not know: what the text is about.
+
+/// The text on one line, and without its middle where it has more than `limit` characters: what tells ARNs apart stands
+/// at their end.
+#[must_use]
+pub fn readable(text: &str, limit: usize) -> String {
+    let mut line = String::new();
+    for c in text.chars() {
+        match c {
+            '"' | '\'' | '\\' => line.push(c),
+            // Line ends, and what steers terminals or reverses the direction of writing.
+            other => line.extend(other.escape_debug()),
+        }
+    }
+    let length = line.chars().count();
+    if length <= limit {
+        return line;
+    }
+    let tail = limit / 3;
+    let start = line.chars().take(limit.saturating_sub(tail + 1));
+    let end = line.chars().skip(length - tail);
+    start.chain(['…']).chain(end).collect()
+}
+
+/// The beginning of the text that fits into `longest` bytes, never cut within a character.
+#[must_use]
+pub fn shortened(text: &str, longest: usize) -> String {
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    for character in text.chars() {
+        if short.len() + character.len_utf8() + '…'.len_utf8() > longest {
+            break;
+        }
+        short.push(character);
+    }
+    short + "…"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_others_is_one_bounded_line_without_anything_that_steers_a_terminal() {
+        let hostile = "a\nb\r\u{1b}[2J\u{202e}c\u{2028}d\u{85}e\u{0}f\u{200b}";
+        assert_eq!(readable(hostile, 200), r"a\nb\r\u{1b}[2J\u{202e}c\u{2028}d\u{85}e\0f\u{200b}");
+        for limit in [0, 1, 2, 3, 10, 200] {
+            let short = readable(&"\n".repeat(1000), limit);
+            assert!(short.chars().count() <= limit.max(1), "{limit}: {short}");
+        }
+    }
+
+    #[test]
+    fn a_shortened_text_is_never_cut_within_a_character() {
+        let note = shortened(&"é".repeat(1000), 1024);
+        assert!(note.len() <= 1024 && note.ends_with('…'), "{} bytes", note.len());
+        assert_eq!(shortened("short", 1024), "short");
+    }
+}
