@@ -293,7 +293,7 @@ impl<'a> Bench<'a> {
             seconds,
             iam_calls: self.iam.calls().total(),
             kubernetes_writes: self.kubernetes_writes().await?.saturating_sub(writes),
-            peak_rss_mb: peak_rss_mb(pid)?,
+            peak_rss_mb: controller.process().peak_memory_mb()?,
             cpu_seconds: cpu_seconds(pid)?,
         })
     }
@@ -355,14 +355,6 @@ fn binary(given: Option<&Path>) -> Result<PathBuf, Error> {
     } else {
         Err(format!("there is no {}", binary.display()).into())
     }
-}
-
-/// The most memory that the process ever held, as the kernel has it.
-fn peak_rss_mb(pid: u32) -> Result<f64, Error> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = peak.and_then(|peak| peak.split_whitespace().next()).ok_or("no VmHWM")?;
-    Ok(kilobytes.parse::<f64>()? / 1024.0)
 }
 
 /// User and system time of the process.

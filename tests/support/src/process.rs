@@ -117,6 +117,17 @@ impl Process {
         Ok(line.trim().parse()?)
     }
 
+    /// The most memory that it ever held, in megabytes, as the kernel has it.
+    ///
+    /// # Errors
+    /// When it does not run, or not on Linux.
+    pub fn peak_memory_mb(&self) -> Result<f64, Error> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = peak.and_then(|peak| peak.split_whitespace().next()).ok_or("no VmHWM")?;
+        Ok(kilobytes.parse::<f64>()? / 1024.0)
+    }
+
     /// What it has printed so far.
     #[must_use]
     pub fn log(&self) -> String {

@@ -1,0 +1,294 @@
+//! One namespace does its worst: five thousand resources that name one role, a hundred near the size limit of an object,
+//! and reconciles requested without pause. Another namespace does not notice. A target of its own, so that nothing else
+//! competes for the machine while it measures.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a test fails by panicking, and its figures are worth seeing"
+)]
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use streamrole::api::PinpointEventStreamRole;
+use support::{Controller, ControllerOptions, MemoryIam, Stack, eventually_within, http_get};
+
+const LATENCY: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_mins(5);
+
+const NAMESAKES: usize = 5000;
+const STUFFED: usize = 100;
+/// In bytes; the API server takes objects of up to about 1.5 MB.
+const STUFFING: usize = 1_200_000;
+
+/// How soon another namespace's new resource is ready.
+const READY_WITHIN: Duration = Duration::from_secs(5);
+/// How soon `/healthz` answers, 99 times of 100.
+const HEALTHY_WITHIN: Duration = Duration::from_millis(250);
+const MEMORY_MB: f64 = 100.0;
+
+fn resource(namespace: &str, name: &str, role: Option<&str>) -> Value {
+    let mut spec = json!({
+        "destination": {"kinesisStreamArn": format!("arn:aws:kinesis:us-east-1:111122223333:stream/{name}")},
+        "source": {"accountId": "111122223333", "region": "us-east-1"},
+    });
+    if let Some(role) = role {
+        spec.as_object_mut().unwrap().insert("roleName".into(), role.into());
+    }
+    json!({
+        "apiVersion": "streamrole.dev/v1alpha1",
+        "kind": "PinpointEventStreamRole",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    })
+}
+
+/// Labels of this many bytes in all.
+fn stuffing() -> BTreeMap<String, String> {
+    let value = "x".repeat(63);
+    (0..STUFFING / 150)
+        .map(|index| (format!("{}.example/{index:063}", "p".repeat(10)), value.clone()))
+        .collect()
+}
+
+async fn create(client: &Client, manifests: impl Iterator<Item = Value>, at_once: usize) {
+    let create = |manifest: Value| async move {
+        let resource: PinpointEventStreamRole = serde_json::from_value(manifest).unwrap();
+        let namespace = resource.metadata.namespace.clone().unwrap();
+        let api: Api<PinpointEventStreamRole> = Api::namespaced(client.clone(), &namespace);
+        api.create(&PostParams::default(), &resource).await.map(drop)
+    };
+    stream::iter(manifests.map(create)).buffer_unordered(at_once).try_collect::<()>().await.unwrap();
+}
+
+struct World {
+    stack: Stack,
+    client: Client,
+    iam: MemoryIam,
+}
+
+impl World {
+    async fn new() -> Self {
+        let stack = Stack::start().await.unwrap();
+        let crd = include_str!("../crds/streamrole.dev_pinpointeventstreamroles.yaml");
+        stack.install(crd, include_str!("../deploy/rbac/clusterrole.yaml")).await.unwrap();
+        let client = stack.admin().await.unwrap();
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        for name in ["loud", "quiet", "system"] {
+            let new = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
+            namespaces.create(&PostParams::default(), &new).await.unwrap();
+        }
+        let lease = include_str!("../deploy/rbac/role.yaml");
+        stack.allow_controller_in("system", lease).await.unwrap();
+        Self { stack, client, iam: MemoryIam::start(LATENCY).await.unwrap() }
+    }
+
+    fn controller(&self) -> Controller {
+        let options = ControllerOptions {
+            resync: "10s".into(),
+            lease_namespace: Some("system".into()),
+            ..ControllerOptions::new(env!("CARGO_BIN_EXE_streamrole"), self.iam.url())
+        };
+        Controller::start(&self.stack, &options).unwrap()
+    }
+
+    fn quiet(&self) -> Api<PinpointEventStreamRole> {
+        Api::namespaced(self.client.clone(), "quiet")
+    }
+
+    /// Creates a resource in the other namespace and gives how long it takes to be ready.
+    async fn newcomer(&self, name: &str, controller: &Controller) -> Duration {
+        let created = Instant::now();
+        create(&self.client, [resource("quiet", name, None)].into_iter(), 1).await;
+        eventually_within(PATIENCE, &format!("{name} to be ready"), || async {
+            let found = self.quiet().get(name).await.map_err(|error| error.to_string())?;
+            if is(&found, "Ready", "True") { Ok(()) } else { Err(controller.process().last_words()) }
+        })
+        .await;
+        created.elapsed()
+    }
+
+    /// Waits until every resource of the loud namespace has been told whose role it is.
+    async fn settled(&self, controller: &Controller) {
+        let loud: Api<PinpointEventStreamRole> = Api::namespaced(self.client.clone(), "loud");
+        eventually_within(PATIENCE, "the loud namespace to be settled", || async {
+            // The answer of the API server is as large as all objects: those that are not settled are few at the end.
+            let unsettled = ListParams::default()
+                .fields("status.reason!=Synced,status.reason!=RoleOwnedByAnother")
+                .limit(1);
+            let left = loud.list_metadata(&unsettled).await.map_err(|error| error.to_string())?;
+            match left.items.first() {
+                None => Ok(()),
+                Some(one) => Err(format!("{:?}\n{}", one.metadata.name, controller.process().last_words())),
+            }
+        })
+        .await;
+    }
+
+    async fn lease(&self) -> (Option<String>, Option<i32>) {
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), "system");
+        let spec = leases.get("streamrole").await.unwrap().spec.unwrap();
+        (spec.holder_identity, spec.lease_transitions)
+    }
+}
+
+fn is(resource: &PinpointEventStreamRole, type_: &str, status: &str) -> bool {
+    let conditions = resource.status.iter().flat_map(|status| &status.conditions);
+    conditions.into_iter().any(|c| c.type_ == type_ && c.status == status)
+}
+
+async fn metric(url: &str, name: &str) -> f64 {
+    let (_, text) = http_get(&format!("{url}/metrics")).await.unwrap();
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} in {text}"))
+}
+
+/// Returns when another resync has ended.
+async fn resynced(url: &str) {
+    let name = "streamrole_last_resync_timestamp_seconds";
+    let before = metric(url, name).await;
+    eventually_within(PATIENCE, "another resync", || async {
+        let now = metric(url, name).await;
+        if now > before { Ok(()) } else { Err(now) }
+    })
+    .await;
+}
+
+/// Asks `/healthz` again and again, until it is told to stop.
+async fn ask_for_health(url: String, stop: Arc<AtomicBool>, took: Arc<Mutex<Vec<Duration>>>) {
+    while !stop.load(Ordering::Relaxed) {
+        let asked = Instant::now();
+        let (status, _) = http_get(&format!("{url}/healthz")).await.unwrap();
+        assert_eq!(status, 200);
+        took.lock().unwrap().push(asked.elapsed());
+        // A pace: about as many probes as many kubelets would send.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Requests reconciles of one resource again and again, until it is told to stop.
+async fn request_reconciles(client: Client, name: &'static str, stop: Arc<AtomicBool>) {
+    let loud: Api<PinpointEventStreamRole> = Api::namespaced(client, "loud");
+    for request in 0_usize.. {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let annotation = json!({"streamrole.dev/reconcile-requested-at": request.to_string()});
+        let patch = Patch::Merge(json!({"metadata": {"annotations": annotation}}));
+        loud.patch_metadata(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+}
+
+fn percentile(took: &[Duration], of_hundred: usize) -> Duration {
+    let mut sorted = took.to_vec();
+    sorted.sort_unstable();
+    sorted.get((sorted.len() * of_hundred / 100).min(sorted.len() - 1)).copied().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_namespace_that_does_its_worst_does_not_hold_up_another() {
+    let world = World::new().await;
+    let controller = world.controller();
+    let url = controller.listen_url().await;
+    world.newcomer("before", &controller).await;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let took = Arc::<Mutex<Vec<Duration>>>::default();
+    let health = tokio::spawn(ask_for_health(url.clone(), Arc::clone(&stop), Arc::clone(&took)));
+
+    create(&world.client, [resource("loud", "first", Some("shared"))].into_iter(), 1).await;
+    let requests =
+        tokio::spawn(request_reconciles(world.client.clone(), "first", Arc::clone(&stop)));
+    let flood = {
+        let client = world.client.clone();
+        tokio::spawn(async move {
+            let namesakes =
+                (0..NAMESAKES).map(|index| resource("loud", &format!("r-{index:04}"), Some("shared")));
+            create(&client, namesakes, 16).await;
+            let labels = stuffing();
+            let stuffed = (0..STUFFED).map(|index| {
+                let mut manifest = resource("loud", &format!("s-{index:04}"), Some("shared"));
+                manifest.pointer_mut("/metadata").and_then(Value::as_object_mut).unwrap().insert(
+                    "labels".into(),
+                    serde_json::to_value(&labels).unwrap(),
+                );
+                manifest
+            });
+            create(&client, stuffed, 2).await;
+        })
+    };
+    let mut ready = Vec::new();
+    while !flood.is_finished() {
+        ready.push(world.newcomer(&format!("during-{}", ready.len()), &controller).await);
+    }
+    flood.await.unwrap();
+    ready.push(world.newcomer("after", &controller).await);
+    world.settled(&controller).await;
+    let (holder, transitions) = world.lease().await;
+    for _ in 0..3 {
+        resynced(&url).await;
+        ready.push(world.newcomer(&format!("resync-{}", ready.len()), &controller).await);
+    }
+    assert_eq!(world.lease().await, (holder, transitions), "the lease is kept");
+    stop.store(true, Ordering::Relaxed);
+    health.await.unwrap();
+    requests.await.unwrap();
+
+    // What the flood costs IAM once it is idle: the two lists of each resync and nothing else.
+    eventually_within(PATIENCE, "an idle resync", || async {
+        resynced(&url).await;
+        world.iam.forget_calls();
+        resynced(&url).await;
+        let calls = world.iam.calls().by_action;
+        let is_idle = calls.keys().all(|action| {
+            ["ListRoles", "GetAccountAuthorizationDetails"].contains(&action.as_str())
+        });
+        if is_idle { Ok(()) } else { Err(format!("{calls:?}")) }
+    })
+    .await;
+    let grown = controller.process().peak_memory_mb().unwrap();
+    assert_eq!(controller.stop().unwrap(), 0);
+
+    // All of it is there at a start.
+    let controller = world.controller();
+    let url = controller.listen_url().await;
+    eventually_within(PATIENCE, "the next start to lead", || async {
+        let leads = metric(&url, "streamrole_leader").await;
+        if leads > 0.5 { Ok(()) } else { Err(controller.process().last_words()) }
+    })
+    .await;
+    resynced(&url).await;
+    let started = controller.process().peak_memory_mb().unwrap();
+
+    let took = took.lock().unwrap();
+    let slowest = ready.iter().max().copied().unwrap();
+    println!(
+        "another namespace's {} new resources ready after {:.2} s at most, {:.2} s in the middle",
+        ready.len(),
+        slowest.as_secs_f64(),
+        percentile(&ready, 50).as_secs_f64()
+    );
+    println!(
+        "/healthz, {} times: {:?} in the middle, {:?} at the 99th percentile, {:?} at most",
+        took.len(),
+        percentile(&took, 50),
+        percentile(&took, 99),
+        took.iter().max().unwrap()
+    );
+    println!("peak memory: {grown:.1} MB as the flood came, {started:.1} MB at a start with it");
+    assert!(slowest <= READY_WITHIN, "{slowest:?}");
+    assert!(percentile(&took, 99) <= HEALTHY_WITHIN, "{:?}", percentile(&took, 99));
+    assert!(grown.max(started) <= MEMORY_MB, "{grown:.1} MB, {started:.1} MB");
+}
