@@ -1,7 +1,9 @@
 //! Lets the role of a deleted resource go, as its policies and the role's ownership allow.
 
 use crate::api::PinpointEventStreamRole;
-use crate::role::{self, Deletion, Ownership, RoleName, Write};
+use crate::iam::ErrorKind;
+use crate::policy::PolicyArn;
+use crate::role::{self, Deletion, DeletionRequest, Ownership, RoleName, Write};
 
 use super::status::{Progress, Verdict};
 use super::{Context, converge, settled};
@@ -45,13 +47,16 @@ pub(super) async fn clean_up(
         return Err(Verdict::NotShownYet);
     }
     let spec = &resource.spec;
-    let deletion = role::plan_deletion(
-        &owner,
-        observed.as_ref(),
-        spec.deletion_policy,
-        spec.drift_policy,
-        spec.exclusive_policies,
-    );
+    // What is no ARN bounds no role.
+    let boundary = spec.permissions_boundary_arn.as_deref().map(PolicyArn::parse);
+    let request = DeletionRequest {
+        owner: &owner,
+        deletion_policy: spec.deletion_policy,
+        drift_policy: spec.drift_policy,
+        exclusive_policies: spec.exclusive_policies,
+        permissions_boundary: boundary.as_ref().and_then(|parsed| parsed.as_ref().ok()),
+    };
+    let deletion = role::plan_deletion(request, observed.as_ref());
     match deletion {
         Deletion::LeaveAlone => Ok(Farewell::Nothing),
         Deletion::Blocked(by) => Err(Verdict::DeletionBlocked(by)),
@@ -67,8 +72,21 @@ pub(super) async fn clean_up(
 }
 
 async fn write_all(name: &RoleName, writes: &[Write], context: &Context) -> Result<(), Verdict> {
+    let mut boundary_refused = None;
     for write in writes {
-        converge::write(name, write, context).await?;
+        let Err(error) = converge::write(name, write, context).await else { continue };
+        // The boundary only makes way for the rest, and may be why the resource is deleted: it names a policy that
+        // does not exist, or that the credentials may not set.
+        let stays_refused = [ErrorKind::NotFound, ErrorKind::Refused, ErrorKind::AccessDenied]
+            .contains(&error.kind);
+        if matches!(write, Write::PutRolePermissionsBoundary(_)) && stays_refused {
+            boundary_refused = Some(error);
+        } else if error.kind == ErrorKind::AccessDenied {
+            // With the boundary it may be allowed.
+            return Err(boundary_refused.unwrap_or(error).into());
+        } else {
+            return Err(error.into());
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! touched; anything that somebody else put on it stops the deletion instead of being lost with it.
 
 use crate::api::{DeletionPolicy, DriftPolicy};
-use crate::policy::PERMISSIONS_POLICY_NAME;
+use crate::policy::{PERMISSIONS_POLICY_NAME, PolicyArn};
 
 use super::observed::ObservedRole;
 use super::ownership::{Owner, Ownership, RESERVED_TAG_PREFIX, is_adopted};
@@ -22,49 +22,64 @@ pub enum Deletion {
     Blocked(Vec<String>),
 }
 
-/// Decides what the deletion of the resource `owner` does to the live role `observed`.
+/// What decides over the role of a deleted resource.
+#[derive(Clone, Copy, Debug)]
+pub struct DeletionRequest<'a> {
+    /// How the role's tags name the resource.
+    pub owner: &'a Owner,
+    /// `spec.deletionPolicy`.
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// `spec.driftPolicy`.
+    pub drift_policy: DriftPolicy,
+    /// `spec.exclusivePolicies`.
+    pub exclusive_policies: bool,
+    /// `spec.permissionsBoundaryArn`.
+    pub permissions_boundary: Option<&'a PolicyArn>,
+}
+
+/// Decides what the deletion of a resource does to the live role `observed`.
 #[must_use]
-pub fn plan_deletion(
-    owner: &Owner,
-    observed: Option<&ObservedRole>,
-    deletion_policy: Option<DeletionPolicy>,
-    drift_policy: DriftPolicy,
-    exclusive_policies: bool,
-) -> Deletion {
-    let Some(live) = observed.filter(|live| Ownership::of(&live.tags, owner) == Ownership::Ours)
+pub fn plan_deletion(request: DeletionRequest<'_>, observed: Option<&ObservedRole>) -> Deletion {
+    let Some(live) =
+        observed.filter(|live| Ownership::of(&live.tags, request.owner) == Ownership::Ours)
     else {
         return Deletion::LeaveAlone;
     };
-    match drift_policy {
+    match request.drift_policy {
         DriftPolicy::Report => return Deletion::LeaveAlone,
         DriftPolicy::Correct => {}
     }
     let default =
         if is_adopted(&live.tags) { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
-    match deletion_policy.unwrap_or(default) {
+    match request.deletion_policy.unwrap_or(default) {
         DeletionPolicy::Retain => {
             let ours = live.tags.keys().filter(|key| key.starts_with(RESERVED_TAG_PREFIX));
             Deletion::Release(vec![Write::UntagRole(ours.cloned().collect())])
         }
-        DeletionPolicy::Delete => delete(live, exclusive_policies),
+        DeletionPolicy::Delete => delete(live, request),
     }
 }
 
-fn delete(live: &ObservedRole, exclusive_policies: bool) -> Deletion {
-    let (removals, blocking) = undeclared_policies(exclusive_policies, live);
+fn delete(live: &ObservedRole, request: DeletionRequest<'_>) -> Deletion {
+    let (removals, blocking) = undeclared_policies(request.exclusive_policies, live);
     let profiles = live.instance_profiles.iter().map(|name| format!("instanceProfiles[{name}]"));
     let blocking: Vec<_> =
         blocking.into_iter().map(|difference| difference.path).chain(profiles).collect();
     if !blocking.is_empty() {
         return Deletion::Blocked(blocking);
     }
+    // Where IAM demands the boundary of every role, a role without it can be neither emptied nor deleted.
+    let boundary = request
+        .permissions_boundary
+        .filter(|declared| live.permissions_boundary != Some(declared.to_string()))
+        .map(|declared| Write::PutRolePermissionsBoundary(declared.clone()));
     let declared = live
         .inline_policies
         .contains(PERMISSIONS_POLICY_NAME)
         .then(|| Write::DeleteRolePolicy(PERMISSIONS_POLICY_NAME.into()));
-    let writes = removals
+    let writes = boundary
         .into_iter()
-        .map(|change| change.write)
+        .chain(removals.into_iter().map(|change| change.write))
         .chain(declared)
         .chain([Write::DeleteRole])
         .collect();

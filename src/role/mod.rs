@@ -10,7 +10,7 @@ mod ownership;
 mod plan;
 mod recent;
 
-pub use deletion::{Deletion, plan_deletion};
+pub use deletion::{Deletion, DeletionRequest, plan_deletion};
 pub use desired::{
     DesiredRole, SpecError, desired, destination_label, expected_arn, owner, role_name,
 };
