@@ -29,6 +29,7 @@ fn what_is_shipped_is_what_the_code_says() {
         ("iam-policy adoption", include_str!("../deploy/iam/policy-adoption.json")),
         ("iam-policy take-over", include_str!("../deploy/iam/policy-take-over.json")),
         ("iam-policy boundary", include_str!("../deploy/iam/policy-boundary.json")),
+        ("iam-policy own-role", include_str!("../deploy/iam/policy-own-role.json")),
     ];
     for (subcommand, shipped) in table {
         let printed = printed_by(subcommand);

@@ -38,6 +38,10 @@ pub(super) struct Args {
     /// ARN of the permissions boundary that every role must have.
     #[arg(long, value_name = "ARN")]
     boundary_arn: Option<String>,
+
+    /// ARN of the controller's own role.
+    #[arg(long, value_name = "ARN")]
+    controller_role_arn: Option<String>,
 }
 
 /// The policy as JSON, as `deploy/iam/` holds it.
@@ -50,6 +54,7 @@ pub(super) fn print(args: Args) -> Result<(), Error> {
         cluster_uid: args.cluster_uid.unwrap_or(placeholders.cluster_uid),
         other_cluster_uid: args.other_cluster_uid.unwrap_or(placeholders.other_cluster_uid),
         boundary_arn: args.boundary_arn.unwrap_or(placeholders.boundary_arn),
+        controller_role_arn: args.controller_role_arn.unwrap_or(placeholders.controller_role_arn),
     };
     let json = serde_json::to_string_pretty(&args.policy.document(&scope))
         .map_err(|error| Error::Print(error.to_string()))?;
