@@ -51,7 +51,7 @@ generate: check-tools ## Writes every file that comes from the code.
 		cp crds/streamrole.dev_pinpointeventstreamroles.yaml deploy/$$package/crd.yaml && \
 		cp deploy/rbac/clusterrole.yaml deploy/rbac/role.yaml deploy/$$package/ || exit 1; \
 	done
-	set -e; for policy in controller without-tags adoption take-over boundary; do \
+	set -e; for policy in controller without-tags adoption take-over boundary own-role; do \
 		cargo run --quiet -- iam-policy $$policy > deploy/iam/new; \
 		mv deploy/iam/new deploy/iam/policy-$$policy.json; \
 	done

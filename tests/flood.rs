@@ -70,7 +70,11 @@ async fn create(client: &Client, manifests: impl Iterator<Item = Value>, at_once
         let api: Api<PinpointEventStreamRole> = Api::namespaced(client.clone(), &namespace);
         api.create(&PostParams::default(), &resource).await.map(drop)
     };
-    stream::iter(manifests.map(create)).buffer_unordered(at_once).try_collect::<()>().await.unwrap();
+    stream::iter(manifests.map(create))
+        .buffer_unordered(at_once)
+        .try_collect::<()>()
+        .await
+        .unwrap();
 }
 
 struct World {
@@ -114,7 +118,11 @@ impl World {
         create(&self.client, [resource("quiet", name, None)].into_iter(), 1).await;
         eventually_within(PATIENCE, &format!("{name} to be ready"), || async {
             let found = self.quiet().get(name).await.map_err(|error| error.to_string())?;
-            if is(&found, "Ready", "True") { Ok(()) } else { Err(controller.process().last_words()) }
+            if is(&found, "Ready", "True") {
+                Ok(())
+            } else {
+                Err(controller.process().last_words())
+            }
         })
         .await;
         created.elapsed()
@@ -131,7 +139,9 @@ impl World {
             let left = loud.list_metadata(&unsettled).await.map_err(|error| error.to_string())?;
             match left.items.first() {
                 None => Ok(()),
-                Some(one) => Err(format!("{:?}\n{}", one.metadata.name, controller.process().last_words())),
+                Some(one) => {
+                    Err(format!("{:?}\n{}", one.metadata.name, controller.process().last_words()))
+                }
             }
         })
         .await;
@@ -214,16 +224,17 @@ async fn a_namespace_that_does_its_worst_does_not_hold_up_another() {
     let flood = {
         let client = world.client.clone();
         tokio::spawn(async move {
-            let namesakes =
-                (0..NAMESAKES).map(|index| resource("loud", &format!("r-{index:04}"), Some("shared")));
+            let namesakes = (0..NAMESAKES)
+                .map(|index| resource("loud", &format!("r-{index:04}"), Some("shared")));
             create(&client, namesakes, 16).await;
             let labels = stuffing();
             let stuffed = (0..STUFFED).map(|index| {
                 let mut manifest = resource("loud", &format!("s-{index:04}"), Some("shared"));
-                manifest.pointer_mut("/metadata").and_then(Value::as_object_mut).unwrap().insert(
-                    "labels".into(),
-                    serde_json::to_value(&labels).unwrap(),
-                );
+                manifest
+                    .pointer_mut("/metadata")
+                    .and_then(Value::as_object_mut)
+                    .unwrap()
+                    .insert("labels".into(), serde_json::to_value(&labels).unwrap());
                 manifest
             });
             create(&client, stuffed, 2).await;

@@ -9,6 +9,7 @@
 )]
 
 use serde_json::{Map, Value};
+use streamrole::iam::Action;
 use support::{IamPolicies, Request};
 
 const CONTROLLER: &str = include_str!("../deploy/iam/policy.json");
@@ -16,9 +17,12 @@ const WITHOUT_TAGS: &str = include_str!("../deploy/iam/policy-without-tags.json"
 const ADOPTION: &str = include_str!("../deploy/iam/policy-adoption.json");
 const TAKE_OVER: &str = include_str!("../deploy/iam/policy-take-over.json");
 const BOUNDARY: &str = include_str!("../deploy/iam/policy-boundary.json");
+const OWN_ROLE: &str = include_str!("../deploy/iam/policy-own-role.json");
 
 const INSIDE: &str = "arn:aws:iam::111122223333:role/streaming/events";
 const OUTSIDE: &str = "arn:aws:iam::111122223333:role/admin";
+/// The controller's own role, where it is under the prefix.
+const OWN: &str = "arn:aws:iam::111122223333:role/streaming/streamrole-controller";
 
 /// Tags of the role, as a condition sees them.
 const OURS: (&str, &str) = ("aws:ResourceTag/streamrole.dev/cluster", "this");
@@ -42,6 +46,7 @@ fn check(policies: &[&str], rows: &[Row]) {
         ("cluster_uid", "this"),
         ("other_cluster_uid", "other"),
         ("boundary_arn", BOUND.1),
+        ("controller_role_arn", OWN),
     ];
     let policies = IamPolicies::read(policies, &values).unwrap();
     for (action, resource, context, allowed) in rows {
@@ -96,9 +101,12 @@ fn a_role_gets_the_cluster_s_tag_when_it_is_created_and_by_no_other_way() {
 
 #[test]
 fn adoption_and_take_over_are_allowed_apart_and_only_as_such() {
-    let adoption: [Row; 4] = [
+    let adoption: [Row; 6] = [
         ("TagRole", INSIDE, &[FOR_US, ADOPTED], true),
-        ("TagRole", INSIDE, &[FOR_US], false),
+        // Restores the tags of a role that lost them.
+        ("TagRole", INSIDE, &[FOR_US], true),
+        ("TagRole", INSIDE, &[], false),
+        ("TagRole", INSIDE, &[FOR_OTHERS, ADOPTED], false),
         ("TagRole", INSIDE, &[OTHERS, FOR_US, ADOPTED], false),
         ("TagRole", OUTSIDE, &[FOR_US, ADOPTED], false),
     ];
@@ -130,39 +138,87 @@ fn a_role_that_does_not_exist_is_seen_not_to_and_others_are_not_read_beyond_thei
 }
 
 #[test]
-fn with_a_boundary_no_role_is_made_or_widened_without_it() {
-    let rows: [Row; 9] = [
+fn with_a_boundary_no_role_is_made_or_changed_without_it() {
+    let rows: [Row; 7] = [
         ("CreateRole", INSIDE, &[FOR_US, BOUND], true),
         ("CreateRole", INSIDE, &[FOR_US, LOOSE], false),
         ("CreateRole", INSIDE, &[FOR_US], false),
-        ("PutRolePolicy", INSIDE, &[OURS, BOUND], true),
-        ("PutRolePolicy", INSIDE, &[OURS], false),
-        ("PutRolePermissionsBoundary", INSIDE, &[OURS, BOUND], true),
-        ("PutRolePermissionsBoundary", INSIDE, &[OURS, LOOSE], false),
         ("DeleteRolePermissionsBoundary", INSIDE, &[OURS, BOUND], false),
-        ("DeleteRole", INSIDE, &[OURS], true),
+        // To mark a role as this cluster's changes nothing that it grants, and no condition on the boundary would hold.
+        ("TagRole", INSIDE, &[FOR_US], true),
+        ("UntagRole", INSIDE, &[OURS], true),
+        ("GetRole", OUTSIDE, &[LOOSE], true),
     ];
-    check(&[CONTROLLER, BOUNDARY], &rows);
+    check(&[CONTROLLER, ADOPTION, BOUNDARY], &rows);
+    let changes = [
+        "DeleteRole",
+        "DeleteRolePolicy",
+        "DetachRolePolicy",
+        "PutRolePermissionsBoundary",
+        "PutRolePolicy",
+        "UpdateAssumeRolePolicy",
+        "UpdateRole",
+    ];
+    for change in changes {
+        let rows: [Row; 3] = [
+            (change, INSIDE, &[OURS, BOUND], true),
+            (change, INSIDE, &[OURS, LOOSE], false),
+            (change, INSIDE, &[OURS], false),
+        ];
+        check(&[CONTROLLER, BOUNDARY], &rows);
+    }
+}
+
+#[test]
+fn a_strong_role_that_is_adopted_cannot_be_made_to_trust_a_thief_before_it_is_bound() {
+    let theft: [Row; 4] = [
+        ("TagRole", INSIDE, &[FOR_US, ADOPTED], true),
+        ("UpdateAssumeRolePolicy", INSIDE, &[OURS], false),
+        ("PutRolePermissionsBoundary", INSIDE, &[OURS, BOUND], true),
+        ("UpdateAssumeRolePolicy", INSIDE, &[OURS, BOUND], true),
+    ];
+    check(&[CONTROLLER, ADOPTION, BOUNDARY], &theft);
+}
+
+#[test]
+fn the_controller_s_own_role_is_never_written_to_even_under_the_prefix() {
+    for policy in [CONTROLLER, WITHOUT_TAGS] {
+        for action in Action::ALL {
+            let name = action.name();
+            let is_read = name.starts_with("Get") || name.starts_with("List");
+            let keys = [OURS, FOR_US, ADOPTED];
+            let rows: [Row; 2] = [(name, OWN, &keys, is_read), (name, INSIDE, &keys, true)];
+            // The lists have no resource but all.
+            if !["GetAccountAuthorizationDetails", "ListRoles"].contains(&name) {
+                check(&[policy, ADOPTION, OWN_ROLE], &rows);
+            }
+        }
+    }
 }
 
 /// The template's parameters and pseudo parameters, as the placeholders of the JSON files.
-const PARAMETERS: [(&str, &str); 6] = [
+const PARAMETERS: [(&str, &str); 7] = [
     ("AWS::Partition", "${partition}"),
     ("AWS::AccountId", "${account_id}"),
     ("RolePrefix", "${role_prefix}"),
     ("ClusterUid", "${cluster_uid}"),
     ("OtherClusterUid", "${other_cluster_uid}"),
     ("BoundaryArn", "${boundary_arn}"),
+    ("Role.Arn", "${controller_role_arn}"),
 ];
 
-/// The template's `Ref` and `Fn::Sub`, resolved.
+/// The template's `Ref`, `Fn::GetAtt` and `Fn::Sub`, resolved.
 fn resolved(value: &Value) -> Value {
     let only = |object: &Map<String, Value>, key: &str| -> Option<String> {
         (object.len() == 1).then(|| object.get(key)?.as_str().map(str::to_owned)).flatten()
     };
+    let attribute = |object: &Map<String, Value>| -> Option<String> {
+        let parts = object.get("Fn::GetAtt")?.as_array()?.iter().map(Value::as_str);
+        Some(parts.collect::<Option<Vec<_>>>()?.join("."))
+    };
     match value {
         Value::Object(object) => {
-            if let Some(name) = only(object, "Ref") {
+            if let Some(name) = only(object, "Ref").or_else(|| attribute(object)) {
                 let known = PARAMETERS.iter().find(|(parameter, _)| *parameter == name);
                 return known.expect(&name).1.into();
             }

@@ -1,4 +1,5 @@
-//! Properties of the plan, on a model of a role to which its writes are applied.
+//! Properties of the plan, on a model of a role to which its writes are applied. The shipped IAM policies are asked about
+//! each write with the role as the write finds it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -10,13 +11,20 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
-use streamrole::api::{AdoptionPolicy, PinpointEventStreamRole, PinpointEventStreamRoleStatus};
+use streamrole::api::{
+    AdoptionPolicy, DeletionPolicy, DriftPolicy, PinpointEventStreamRole,
+    PinpointEventStreamRoleStatus,
+};
+use streamrole::iam::Action;
 use streamrole::policy::PERMISSIONS_POLICY_NAME;
 use streamrole::role::{
-    self, DesiredRole, ObservedRole, Owner, Ownership, Plan, Refusal, Standing, Write, desired,
+    self, CLUSTER_TAG, Deletion, DeletionRequest, DesiredRole, ObservedRole, Owner, Ownership,
+    Plan, RESOURCE_TAG, Refusal, Standing, UID_TAG, Write, desired,
 };
+use support::{ACCOUNT_ID, Call, IamPolicies, Request as Question, RoleInIam};
 
 const CLUSTER: &str = "c1";
+const OTHER_CLUSTER: &str = "c2";
 const BOUNDARIES: [&str; 2] = ["arn:aws:iam::aws:policy/A", "arn:aws:iam::111122223333:policy/x/B"];
 
 fn tag_sets() -> impl Strategy<Value = BTreeMap<String, String>> {
@@ -77,6 +85,10 @@ fn declared(spec: &Value, former_tag_keys: &BTreeSet<String>) -> Option<DesiredR
     desired(&resource, CLUSTER).ok()
 }
 
+fn arn(path: &str) -> String {
+    format!("arn:aws:iam::{ACCOUNT_ID}:role{path}role")
+}
+
 fn owners() -> impl Strategy<Value = Option<Owner>> {
     let owner = |cluster: &str, resource: &str, uid: &str| {
         Some(Owner { cluster: cluster.into(), resource: resource.into(), uid: uid.into() })
@@ -87,11 +99,11 @@ fn owners() -> impl Strategy<Value = Option<Owner>> {
         owner(CLUSTER, "ns/events", "u1"),
         owner(CLUSTER, "ns/events", "u0"),
         owner(CLUSTER, "ns/other", "u2"),
-        owner("c2", "ns/events", "u1"),
+        owner(OTHER_CLUSTER, "ns/events", "u1"),
     ])
 }
 
-/// A live role that another spec may have made, or somebody by hand.
+/// A live role that another spec may have made, or an administrator by hand.
 fn lives() -> impl Strategy<Value = ObservedRole> {
     let name = |names: [&'static str; 2]| btree_set(select(names.to_vec()), 0..3);
     (
@@ -118,7 +130,7 @@ fn lives() -> impl Strategy<Value = ObservedRole> {
                 inline_policies
                     .extend(permissions_policy.iter().map(|_| PERMISSIONS_POLICY_NAME.to_owned()));
                 Some(ObservedRole {
-                    arn: "arn:aws:iam::111122223333:role/role".into(),
+                    arn: arn("/"),
                     role_id: "AROA1".into(),
                     path: "/".into(),
                     description: description.into(),
@@ -140,6 +152,7 @@ fn apply(role: &mut Option<ObservedRole>, write: &Write) {
     if let Write::CreateRole(new) = write {
         assert!(role.is_none(), "a role is created only where there is none");
         *role = Some(ObservedRole {
+            arn: arn(&new.path),
             path: new.path.clone(),
             description: new.description.clone(),
             max_session_duration_seconds: new.max_session_duration_seconds,
@@ -150,9 +163,14 @@ fn apply(role: &mut Option<ObservedRole>, write: &Write) {
         });
         return;
     }
+    if let Write::DeleteRole = write {
+        let policies = role.take().map(|role| (role.inline_policies, role.attached_policies));
+        assert_eq!(policies, Some(Default::default()), "only an empty role is deleted");
+        return;
+    }
     let Some(role) = role else { panic!("{write:?} needs a role") };
     match write {
-        Write::CreateRole(_) | Write::DeleteRole => panic!("no plan has {write:?}"),
+        Write::CreateRole(_) | Write::DeleteRole => panic!("{write:?} was made above"),
         Write::TagRole(tags) => {
             for (key, value) in tags {
                 // IAM keeps one tag for keys that differ only by case.
@@ -182,6 +200,98 @@ fn apply(role: &mut Option<ObservedRole>, write: &Write) {
             role.max_session_duration_seconds = *max_session_duration_seconds;
         }
     }
+}
+
+/// The call that makes a write, as far as IAM's conditions see it.
+fn call(write: &Write) -> Call {
+    let mut parameters = BTreeMap::from([("RoleName".to_owned(), "role".to_owned())]);
+    let mut tags = &BTreeMap::new();
+    let mut boundary = None;
+    let action = match write {
+        Write::CreateRole(new) => {
+            parameters.insert("Path".into(), new.path.clone());
+            tags = &new.tags;
+            boundary = new.permissions_boundary.as_ref();
+            Action::CreateRole
+        }
+        Write::TagRole(set) => {
+            tags = set;
+            Action::TagRole
+        }
+        Write::UntagRole(_) => Action::UntagRole,
+        Write::PutRolePermissionsBoundary(arn) => {
+            boundary = Some(arn);
+            Action::PutRolePermissionsBoundary
+        }
+        Write::DeleteRolePermissionsBoundary => Action::DeleteRolePermissionsBoundary,
+        Write::UpdateAssumeRolePolicy(_) => Action::UpdateAssumeRolePolicy,
+        Write::PutRolePolicy(_) => Action::PutRolePolicy,
+        Write::DeleteRolePolicy(_) => Action::DeleteRolePolicy,
+        Write::DetachRolePolicy(_) => Action::DetachRolePolicy,
+        Write::UpdateRole { .. } => Action::UpdateRole,
+        Write::DeleteRole => Action::DeleteRole,
+    };
+    for (number, (key, value)) in (1..).zip(tags) {
+        parameters.insert(format!("Tags.member.{number}.Key"), key.clone());
+        parameters.insert(format!("Tags.member.{number}.Value"), value.clone());
+    }
+    parameters.extend(boundary.map(|arn| ("PermissionsBoundary".to_owned(), arn.to_string())));
+    Call { action: action.name().into(), parameters }
+}
+
+/// Makes the writes as far as the policies allow: what is asked about the one that is denied, or the role that is
+/// left at the end.
+fn carry_out<'a>(
+    policies: &IamPolicies,
+    live: Option<&ObservedRole>,
+    writes: impl IntoIterator<Item = &'a Write>,
+) -> Result<Option<ObservedRole>, (&'a Write, Question)> {
+    let mut role = live.cloned();
+    for write in writes {
+        let found = role.as_ref().map(|role| RoleInIam {
+            arn: role.arn.clone(),
+            tags: role.tags.clone(),
+            boundary: role.permissions_boundary.clone(),
+        });
+        if let Some(denied) = policies.objection(&call(write), found.as_ref()) {
+            return Err((write, denied));
+        }
+        apply(&mut role, write);
+    }
+    Ok(role)
+}
+
+const CONTROLLER: &str = include_str!("../deploy/iam/policy.json");
+
+/// The shipped policies for this cluster, under which every role must have this boundary.
+fn shipped(policies: &[&str], boundary: &str) -> IamPolicies {
+    let values = [
+        ("partition", "aws"),
+        ("account_id", ACCOUNT_ID),
+        ("role_prefix", "/"),
+        ("cluster_uid", CLUSTER),
+        ("other_cluster_uid", OTHER_CLUSTER),
+        ("boundary_arn", boundary),
+    ];
+    IamPolicies::read(policies, &values).unwrap()
+}
+
+fn all_with_boundary(boundary: &str) -> IamPolicies {
+    let policies = [
+        CONTROLLER,
+        include_str!("../deploy/iam/policy-adoption.json"),
+        include_str!("../deploy/iam/policy-take-over.json"),
+        include_str!("../deploy/iam/policy-boundary.json"),
+    ];
+    shipped(&policies, boundary)
+}
+
+/// A spec that declares the boundary that every role must have.
+fn bounded_specs() -> impl Strategy<Value = (Value, &'static str)> {
+    (specs(), select(BOUNDARIES.to_vec())).prop_map(|(mut spec, boundary)| {
+        spec.as_object_mut().unwrap().insert("permissionsBoundaryArn".into(), boundary.into());
+        (spec, boundary)
+    })
 }
 
 /// A plan where every other object of the cluster exists and keeps its role.
@@ -236,6 +346,14 @@ fn grants(role: &ObservedRole) -> BTreeSet<Request> {
         }
     }
     granted
+}
+
+/// Whether the write is to a document or to a policy that the resource does not declare.
+fn grants_something(write: &Write) -> bool {
+    matches!(
+        write,
+        Write::UpdateAssumeRolePolicy(_) | Write::PutRolePolicy(_) | Write::DetachRolePolicy(_)
+    ) || matches!(write, Write::DeleteRolePolicy(name) if name != PERMISSIONS_POLICY_NAME)
 }
 
 fn lives_without_cases(live: &ObservedRole) -> bool {
@@ -303,25 +421,109 @@ proptest! {
             policies.retain(|name| name == declared || live.attached_policies.is_empty() && name == "other");
             live.attached_policies = live.attached_policies.into_iter().take(1).collect();
         }
+        let Ok(plan) = plan(&desired, Some(&live)) else { return Ok(()) };
         // Nor is what a boundary says, so two of them cannot be compared.
         let is_replaced = live.permissions_boundary.is_some() && desired.permissions_boundary.is_some();
-        if is_replaced && live.has_undeclared_policies() {
+        let policies = plan.changes.iter().filter(|change| grants_something(&change.write)).count();
+        if is_replaced && live.has_undeclared_policies() && policies > 1 {
             return Ok(());
         }
-        let Ok(plan) = plan(&desired, Some(&live)) else { return Ok(()) };
         let mut moments = vec![live.clone()];
-        let mut role = Some(live);
+        let mut role = Some(live.clone());
         for change in &plan.changes {
             apply(&mut role, &change.write);
             moments.extend(role.clone());
         }
         let (before, after) = (grants(moments.first().unwrap()), grants(moments.last().unwrap()));
+        let under_new_boundary = grants(&ObservedRole {
+            permissions_boundary: desired.permissions_boundary.as_ref().map(ToString::to_string),
+            ..live
+        });
         for (moment, change) in moments.iter().skip(1).zip(&plan.changes) {
             let granted = grants(moment);
+            let is_just_replaced =
+                is_replaced && matches!(change.write, Write::PutRolePermissionsBoundary(_));
             prop_assert!(
-                granted.is_subset(&before) || granted.is_subset(&after),
+                granted.is_subset(&before)
+                    || granted.is_subset(&after)
+                    || is_just_replaced && granted.is_subset(&under_new_boundary),
                 "after {:?} of {:?}", change.write, plan.changes
             );
+        }
+    }
+
+    #[test]
+    fn the_shipped_policies_allow_each_write_of_each_plan_but_a_claim_that_needs_another_policy(
+        spec in specs(),
+        live in option::weighted(0.9, lives()),
+        former in btree_set(select(vec!["team", "stage", "gone"]).prop_map(str::to_owned), 0..3),
+        standing in select(vec![Standing::Keeps, Standing::Gone]),
+    ) {
+        let Some(desired) = declared(&spec, &former) else { return Ok(()) };
+        let Ok(plan) = role::plan(&desired, live.as_ref(), |_| standing) else { return Ok(()) };
+        let writes = || plan.changes.iter().map(|change| &change.write);
+        let is_of_this_cluster = |live: &ObservedRole| {
+            live.tags.get(CLUSTER_TAG).is_some_and(|cluster| cluster == CLUSTER)
+        };
+        let policy = shipped(&[CONTROLLER], "none");
+        match carry_out(&policy, live.as_ref(), writes()) {
+            Ok(_) => prop_assert!(live.as_ref().is_none_or(is_of_this_cluster)),
+            Err((write, denied)) => {
+                prop_assert!(matches!(write, Write::TagRole(_)), "{denied:?} in {:?}", plan.changes);
+                prop_assert!(!live.as_ref().is_none_or(is_of_this_cluster), "{denied:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn under_a_demanded_boundary_every_plan_for_a_resource_that_declares_it_can_be_carried_out(
+        (spec, boundary) in bounded_specs(),
+        live in option::weighted(0.9, lives()),
+        former in btree_set(select(vec!["team", "stage", "gone"]).prop_map(str::to_owned), 0..3),
+        standing in select(vec![Standing::Keeps, Standing::Gone]),
+    ) {
+        let Some(desired) = declared(&spec, &former) else { return Ok(()) };
+        let Ok(plan) = role::plan(&desired, live.as_ref(), |_| standing) else { return Ok(()) };
+        let writes = plan.changes.iter().map(|change| &change.write);
+        let done = carry_out(&all_with_boundary(boundary), live.as_ref(), writes);
+        prop_assert!(done.is_ok(), "{done:?} in {:?} for {live:?}", plan.changes);
+    }
+
+    #[test]
+    fn the_role_of_a_deleted_resource_goes_under_the_shipped_policies_and_a_demanded_boundary(
+        (spec, boundary) in bounded_specs(),
+        live in lives(),
+        deletion_policy in select(vec![None, Some(DeletionPolicy::Delete), Some(DeletionPolicy::Retain)]),
+        stripped in select(vec!["nothing", CLUSTER_TAG, RESOURCE_TAG, UID_TAG]),
+    ) {
+        let Some(desired) = declared(&spec, &BTreeSet::new()) else { return Ok(()) };
+        let mut live = live;
+        live.tags.extend(desired.owner.tags());
+        live.tags.remove(stripped);
+        let request = DeletionRequest {
+            owner: &desired.owner,
+            held_role_id: &live.role_id,
+            was_adopted: false,
+            deletion_policy,
+            drift_policy: DriftPolicy::Correct,
+            exclusive_policies: desired.exclusive_policies,
+            permissions_boundary: desired.permissions_boundary.as_ref(),
+        };
+        let (writes, is_kept) = match role::plan_deletion(request, Some(&live)) {
+            Deletion::Delete(writes) => (writes, false),
+            Deletion::Release(writes) => (writes, true),
+            Deletion::Blocked(_) => return Ok(()),
+            other @ (Deletion::Nothing | Deletion::Keep(_)) => {
+                panic!("the role is the resource's: {other:?}")
+            }
+        };
+        // Who strips the cluster's tag takes the role out of reach of the policy that asks for it.
+        let own = (stripped != CLUSTER_TAG).then(|| shipped(&[CONTROLLER], "none"));
+        for policies in own.into_iter().chain([all_with_boundary(boundary)]) {
+            match carry_out(&policies, Some(&live), &writes) {
+                Ok(left) => prop_assert_eq!(left.is_some(), is_kept),
+                Err(denied) => prop_assert!(false, "{denied:?} in {writes:?} for {live:?}"),
+            }
         }
     }
 

@@ -1,10 +1,13 @@
-//! `streamrole iam-policy`.
+//! `streamrole iam-policy`. A value that is not what its flag asks for is refused: most come from another command's
+//! output, and a policy with an empty or wrong value in it looks right and denies everything, or allows too much.
 
 use std::io::Write as _;
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum as _};
 
 use crate::iam::{PermissionsPolicy, Scope};
+use crate::policy::{AccountId, InvalidIdentifier, Partition, PolicyArn};
+use crate::role::{RoleName, RolePath};
 
 use super::Error;
 
@@ -16,11 +19,11 @@ pub(super) struct Args {
     policy: PermissionsPolicy,
 
     /// Partition, as in aws, aws-cn or aws-us-gov.
-    #[arg(long, value_name = "PARTITION")]
+    #[arg(long, value_name = "PARTITION", value_parser = PARTITIONS)]
     partition: Option<String>,
 
     /// Account of the roles.
-    #[arg(long, value_name = "ACCOUNT")]
+    #[arg(long, value_name = "ACCOUNT", value_parser = account)]
     account_id: Option<String>,
 
     /// How the roles' paths and names begin, as in /streaming/ or /streaming- or / for all.
@@ -28,20 +31,25 @@ pub(super) struct Args {
     role_prefix: Option<String>,
 
     /// Uid of the cluster's namespace kube-system.
-    #[arg(long, value_name = "UID")]
+    #[arg(long, value_name = "UID", value_parser = cluster_uid)]
     cluster_uid: Option<String>,
 
     /// Uid of the namespace kube-system of the cluster that roles are taken over from.
-    #[arg(long, value_name = "UID")]
+    #[arg(long, value_name = "UID", value_parser = cluster_uid)]
     other_cluster_uid: Option<String>,
 
     /// ARN of the permissions boundary that every role must have.
-    #[arg(long, value_name = "ARN")]
+    #[arg(long, value_name = "ARN", value_parser = boundary)]
     boundary_arn: Option<String>,
+
+    /// ARN of the controller's own role.
+    #[arg(long, value_name = "ARN", value_parser = role)]
+    controller_role_arn: Option<String>,
 }
 
 /// The policy as JSON, as `deploy/iam/` holds it.
 pub(super) fn print(args: Args) -> Result<(), Error> {
+    args.check()?;
     let placeholders = Scope::default();
     let scope = Scope {
         partition: args.partition.unwrap_or(placeholders.partition),
@@ -50,12 +58,153 @@ pub(super) fn print(args: Args) -> Result<(), Error> {
         cluster_uid: args.cluster_uid.unwrap_or(placeholders.cluster_uid),
         other_cluster_uid: args.other_cluster_uid.unwrap_or(placeholders.other_cluster_uid),
         boundary_arn: args.boundary_arn.unwrap_or(placeholders.boundary_arn),
+        controller_role_arn: args.controller_role_arn.unwrap_or(placeholders.controller_role_arn),
     };
-    let json = serde_json::to_string_pretty(&args.policy.document(&scope))
-        .map_err(|error| Error::Print(error.to_string()))?;
+    let json = json(args.policy, &scope)?;
     writeln!(std::io::stdout(), "{json}").map_err(|error| Error::Print(error.to_string()))
 }
 
+fn json(policy: PermissionsPolicy, scope: &Scope) -> Result<String, Error> {
+    serde_json::to_string_pretty(&policy.document(scope))
+        .map_err(|error| Error::Print(error.to_string()))
+}
+
+impl Args {
+    /// What can only be said of several flags together.
+    fn check(&self) -> Result<(), Error> {
+        // To print `controller` with a boundary that it does not demand would look like a demand. Partition and
+        // account may be given with each policy: they are what the ARNs are held against.
+        let flags = [
+            ("role-prefix", self.role_prefix.is_some()),
+            ("cluster-uid", self.cluster_uid.is_some()),
+            ("other-cluster-uid", self.other_cluster_uid.is_some()),
+            ("boundary-arn", self.boundary_arn.is_some()),
+            ("controller-role-arn", self.controller_role_arn.is_some()),
+        ];
+        for (flag, _) in flags.into_iter().filter(|(_, is_given)| *is_given) {
+            let using = policies_with(flag)?;
+            if !using.contains(&self.policy) {
+                return Err(Error::Flags(format!(
+                    "--{flag} does not go with the policy {}, which does not use it. These do: {}",
+                    name(self.policy),
+                    using.into_iter().map(name).collect::<Vec<_>>().join(", ")
+                )));
+            }
+        }
+
+        if self.cluster_uid.is_some() && self.cluster_uid == self.other_cluster_uid {
+            return Err(Error::Flags(
+                "--cluster-uid and --other-cluster-uid are the same: a cluster takes no roles over from itself".into(),
+            ));
+        }
+
+        let arns = [
+            ("boundary-arn", &self.boundary_arn),
+            ("controller-role-arn", &self.controller_role_arn),
+        ];
+        for (flag, arn) in arns {
+            let Some(arn) = arn else { continue };
+            let part = |index| arn.split(':').nth(index).unwrap_or_default();
+            let (partition, account) = (part(1), part(4));
+            let differs = |given: &Option<String>, seen| given.as_ref().is_some_and(|g| g != seen);
+            // AWS's own managed policies are in each account.
+            if differs(&self.partition, partition)
+                || account != "aws" && differs(&self.account_id, account)
+            {
+                return Err(Error::Flags(format!(
+                    "--{flag} {arn} is not in the partition and account of --partition and --account-id"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The policies that have a place for this flag's value.
+fn policies_with(flag: &str) -> Result<Vec<PermissionsPolicy>, Error> {
+    let placeholder = format!("${{{}}}", flag.replace('-', "_"));
+    let mut using = Vec::new();
+    for policy in PermissionsPolicy::value_variants() {
+        if json(*policy, &Scope::default())?.contains(&placeholder) {
+            using.push(*policy);
+        }
+    }
+    Ok(using)
+}
+
+fn name(policy: PermissionsPolicy) -> String {
+    policy.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+const PARTITIONS: [&str; 3] =
+    [Partition::Aws.as_str(), Partition::AwsCn.as_str(), Partition::AwsUsGov.as_str()];
+
+fn account(text: &str) -> Result<String, String> {
+    parsed(AccountId::parse(text)).map_err(|error| {
+        format!(
+            "{error}. This prints it: aws sts get-caller-identity --query Account --output text"
+        )
+    })
+}
+
+fn cluster_uid(text: &str) -> Result<String, String> {
+    let is_hex = |part: &str| part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let parts: Vec<_> = text.split('-').collect();
+    let lengths: Vec<_> = parts.iter().map(|part| part.len()).collect();
+    if lengths == [8, 4, 4, 4, 12] && parts.into_iter().all(is_hex) {
+        Ok(text.to_owned())
+    } else {
+        Err("it is not the uid of a namespace: 36 hexadecimal digits and dashes. This prints it: kubectl get namespace kube-system -o jsonpath='{.metadata.uid}'".into())
+    }
+}
+
 fn prefix(text: &str) -> Result<String, String> {
-    if text.starts_with('/') { Ok(text.to_owned()) } else { Err("must begin with /".into()) }
+    // A path of 512 characters and a name of 64.
+    let fits = text.starts_with('/') && text.len() <= 576;
+    if fits && text.bytes().all(|b| b.is_ascii_graphic()) && is_literal(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("it must begin with / and hold only what IAM accepts in paths and names of roles, without * ? $ { }: as in /streaming/ or /streaming- or / for all".into())
+    }
+}
+
+fn boundary(text: &str) -> Result<String, String> {
+    let arn = parsed(PolicyArn::parse(text))?;
+    if is_literal(&arn) {
+        Ok(arn)
+    } else {
+        Err("the ARN of one policy is needed, without * ? $ { }".into())
+    }
+}
+
+fn role(text: &str) -> Result<String, String> {
+    let is_role_arn = || {
+        let parts: Vec<_> = text.splitn(6, ':').collect();
+        let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else {
+            return false;
+        };
+        let Some((path, name)) = resource.strip_prefix("role").and_then(|r| r.rsplit_once('/'))
+        else {
+            return false;
+        };
+        PARTITIONS.contains(partition)
+            && AccountId::parse(account).is_ok()
+            && RolePath::parse(&format!("{path}/")).is_ok()
+            && RoleName::parse(name).is_ok()
+            && is_literal(text)
+    };
+    if is_role_arn() {
+        Ok(text.to_owned())
+    } else {
+        Err("it is not the ARN of an IAM role, as in arn:aws:iam::111122223333:role/streamrole-controller. This prints it: aws iam get-role --role-name streamrole-controller --query Role.Arn --output text".into())
+    }
+}
+
+fn parsed(result: Result<impl ToString, InvalidIdentifier>) -> Result<String, String> {
+    result.map(|value| value.to_string()).map_err(|error| error.to_string())
+}
+
+/// Whether a policy takes the text for itself, and not for a pattern or a variable.
+fn is_literal(text: &str) -> bool {
+    !text.contains(['*', '?', '$', '{', '}'])
 }

@@ -78,6 +78,9 @@ enum Error {
     /// The operating system refused something basic.
     #[error("cannot start: {0}")]
     Start(#[from] std::io::Error),
+    /// Flags do not go together.
+    #[error("{0}")]
+    Flags(String),
     /// Standard output is gone.
     #[error("cannot print: {0}")]
     Print(String),

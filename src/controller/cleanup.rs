@@ -1,7 +1,8 @@
 //! Lets the role of a deleted resource go, as its policies and the role's ownership allow.
 
 use crate::api::{PinpointEventStreamRole, Reason};
-use crate::policy::Place;
+use crate::iam::ErrorKind;
+use crate::policy::{Place, PolicyArn};
 use crate::role::{self, Deletion, DeletionRequest, Kept, RoleName, Write};
 
 use super::status::{Progress, Verdict};
@@ -48,6 +49,8 @@ pub(super) async fn clean_up(
     let observed = context.iam.observe_for_deletion(&name).await?;
     let spec = &resource.spec;
     let status = resource.status.as_ref();
+    // What is no ARN bounds no role.
+    let boundary = spec.permissions_boundary_arn.as_deref().map(PolicyArn::parse);
     let request = DeletionRequest {
         owner: &owner,
         held_role_id: status.and_then(|status| status.role_id.as_deref()).unwrap_or_default(),
@@ -55,6 +58,7 @@ pub(super) async fn clean_up(
         deletion_policy: spec.deletion_policy,
         drift_policy: spec.drift_policy,
         exclusive_policies: spec.exclusive_policies,
+        permissions_boundary: boundary.as_ref().and_then(|parsed| parsed.as_ref().ok()),
     };
     let deletion = role::plan_deletion(request, observed.as_ref());
     // To take a role that is not shown yet for one that is gone would leave it behind. Where another resource has the
@@ -118,8 +122,22 @@ async fn check_account(
 }
 
 async fn write_all(name: &RoleName, writes: &[Write], context: &Context) -> Result<(), Verdict> {
+    let mut boundary_refused = None;
     for write in writes {
-        converge::write(name, write, context).await?;
+        let Err(error) = converge::write(name, write, context).await else { continue };
+        // The boundary only makes way for the rest, and may be why the resource is deleted: it names a policy that
+        // does not exist, or that the credentials may not set.
+        let stays_refused =
+            [ErrorKind::MissingBoundary, ErrorKind::Refused, ErrorKind::AccessDenied]
+                .contains(&error.kind);
+        if matches!(write, Write::PutRolePermissionsBoundary(_)) && stays_refused {
+            boundary_refused = Some(error);
+        } else if error.kind == ErrorKind::AccessDenied {
+            // With the boundary it may be allowed.
+            return Err(boundary_refused.unwrap_or(error).into());
+        } else {
+            return Err(error.into());
+        }
     }
     Ok(())
 }

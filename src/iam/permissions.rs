@@ -16,14 +16,16 @@ use super::Action;
 pub enum PermissionsPolicy {
     /// What the controller needs: it writes only to roles that carry its cluster's tag
     Controller,
-    /// In place of the first: the same without conditions on tags
+    /// Instead of the first: the same without conditions on tags
     WithoutTags,
-    /// Beside the first: to adopt roles that nobody owns (`adoptionPolicy: Adopt`)
+    /// Beside the first: to adopt roles without an owner (`adoptionPolicy: Adopt`)
     Adoption,
     /// Beside the first: to take roles over from another cluster (`adoptionPolicy: TakeOver`)
     TakeOver,
     /// Beside any: no role without this permissions boundary
     Boundary,
+    /// Beside any: the controller never writes to its own role
+    OwnRole,
 }
 
 /// What the policies are limited to. By default each is a placeholder, as in `${account_id}`.
@@ -41,6 +43,8 @@ pub struct Scope {
     pub other_cluster_uid: String,
     /// ARN of the permissions boundary.
     pub boundary_arn: String,
+    /// ARN of the controller's own role.
+    pub controller_role_arn: String,
 }
 
 impl Default for Scope {
@@ -53,6 +57,7 @@ impl Default for Scope {
             cluster_uid: placeholder("cluster_uid"),
             other_cluster_uid: placeholder("other_cluster_uid"),
             boundary_arn: placeholder("boundary_arn"),
+            controller_role_arn: placeholder("controller_role_arn"),
         }
     }
 }
@@ -111,6 +116,44 @@ const fn use_of(action: Action) -> Use {
     }
 }
 
+impl Use {
+    const fn is_write(self) -> bool {
+        match self {
+            Self::Create | Self::Tag | Self::Change => true,
+            Self::Read | Self::LookFor | Self::List => false,
+        }
+    }
+}
+
+/// Whether the action is a write that knows the condition key `iam:PermissionsBoundary` (Service Authorization
+/// Reference, "Actions defined by AWS IAM"). The key is the boundary in the call for `CreateRole` and
+/// `PutRolePermissionsBoundary`, and the boundary of the role for the others.
+const fn is_bounded(action: Action) -> bool {
+    match action {
+        Action::CreateRole
+        | Action::DeleteRole
+        | Action::DeleteRolePolicy
+        | Action::DetachRolePolicy
+        | Action::PutRolePermissionsBoundary
+        | Action::PutRolePolicy
+        | Action::UpdateAssumeRolePolicy
+        | Action::UpdateRole => true,
+        // It is denied altogether.
+        Action::DeleteRolePermissionsBoundary
+        // These do not know the key.
+        | Action::TagRole
+        | Action::UntagRole
+        // These only read.
+        | Action::GetAccountAuthorizationDetails
+        | Action::GetRole
+        | Action::GetRolePolicy
+        | Action::ListAttachedRolePolicies
+        | Action::ListInstanceProfilesForRole
+        | Action::ListRolePolicies
+        | Action::ListRoles => false,
+    }
+}
+
 impl PermissionsPolicy {
     /// The policy, limited to `scope`.
     #[must_use]
@@ -121,6 +164,7 @@ impl PermissionsPolicy {
             Self::Adoption => vec![adoption(scope)],
             Self::TakeOver => vec![take_over(scope)],
             Self::Boundary => boundary(scope),
+            Self::OwnRole => vec![own_role(scope)],
         };
         PolicyDocument { version: "2012-10-17", statement }
     }
@@ -168,60 +212,68 @@ fn list_roles() -> Statement {
     allow("ListRoles", &[Use::List], "*")
 }
 
+/// [`ADOPTED_TAG`] is not demanded of the call: the same call restores ownership tags that were removed from a role of
+/// the controller, and such a role is not an adopted one.
 fn adoption(scope: &Scope) -> Statement {
-    let nobodys = BTreeMap::from([(resource_tag(CLUSTER_TAG), "true".to_owned())]);
+    let marked = BTreeMap::from([(request_tag(CLUSTER_TAG), scope.cluster_uid.clone())]);
+    let untagged = BTreeMap::from([(resource_tag(CLUSTER_TAG), "true".to_owned())]);
     Statement {
-        condition: Conditions::from([("StringEquals", taken(scope)), ("Null", nobodys)]),
+        condition: Conditions::from([("StringEquals", marked), ("Null", untagged)]),
         ..allow("AdoptRoles", &[Use::Tag], &scope.roles())
     }
 }
 
 fn take_over(scope: &Scope) -> Statement {
-    let mut equal = taken(scope);
-    equal.insert(resource_tag(CLUSTER_TAG), scope.other_cluster_uid.clone());
+    let equal = BTreeMap::from([
+        (request_tag(CLUSTER_TAG), scope.cluster_uid.clone()),
+        (request_tag(ADOPTED_TAG), "true".to_owned()),
+        (resource_tag(CLUSTER_TAG), scope.other_cluster_uid.clone()),
+    ]);
     Statement {
         condition: Conditions::from([("StringEquals", equal)]),
         ..allow("TakeOverRoles", &[Use::Tag], &scope.roles())
     }
 }
 
-fn taken(scope: &Scope) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        (request_tag(CLUSTER_TAG), scope.cluster_uid.clone()),
-        (request_tag(ADOPTED_TAG), "true".to_owned()),
-    ])
-}
-
+/// All writes that can be bound, and not only those that widen a role: whoever may change the trust policy of a role
+/// without the boundary can have what the role's other policies allow, and a policy that is taken off may deny
+/// something. The order of a plan's writes ([`crate::role::plan`]) works under this.
 fn boundary(scope: &Scope) -> Vec<Statement> {
     let other =
         BTreeMap::from([("iam:PermissionsBoundary".to_owned(), scope.boundary_arn.clone())]);
-    let widening = [Action::CreateRole, Action::PutRolePermissionsBoundary, Action::PutRolePolicy];
     vec![
         Statement {
             condition: Conditions::from([("StringNotEquals", other)]),
-            ..deny("OnlyWithBoundary", &widening)
+            ..deny("OnlyWithBoundary", is_bounded, "*")
         },
-        deny("KeepBoundary", &[Action::DeleteRolePermissionsBoundary]),
+        deny("KeepBoundary", |action| matches!(action, Action::DeleteRolePermissionsBoundary), "*"),
     ]
 }
 
-fn allow(sid: &'static str, uses: &[Use], resource: &str) -> Statement {
-    let action = Action::ALL.into_iter().filter(|action| uses.contains(&use_of(*action)));
-    Statement {
-        sid,
-        effect: "Allow",
-        action: action.map(|action| action.to_string()).collect(),
-        resource: resource.to_owned(),
-        condition: Conditions::new(),
-    }
+fn own_role(scope: &Scope) -> Statement {
+    deny("NeverOwnRole", |action| use_of(action).is_write(), &scope.controller_role_arn)
 }
 
-fn deny(sid: &'static str, actions: &[Action]) -> Statement {
+fn allow(sid: &'static str, uses: &[Use], resource: &str) -> Statement {
+    statement(sid, "Allow", |action| uses.contains(&use_of(action)), resource)
+}
+
+fn deny(sid: &'static str, is_denied: impl Fn(Action) -> bool, resource: &str) -> Statement {
+    statement(sid, "Deny", is_denied, resource)
+}
+
+fn statement(
+    sid: &'static str,
+    effect: &'static str,
+    is_meant: impl Fn(Action) -> bool,
+    resource: &str,
+) -> Statement {
+    let actions = Action::ALL.into_iter().filter(|action| is_meant(*action));
     Statement {
         sid,
-        effect: "Deny",
-        action: actions.iter().map(ToString::to_string).collect(),
-        resource: "*".to_owned(),
+        effect,
+        action: actions.map(|action| action.to_string()).collect(),
+        resource: resource.to_owned(),
         condition: Conditions::new(),
     }
 }

@@ -2,7 +2,7 @@
 //! touched; anything that somebody else put on it stops the deletion instead of being lost with it.
 
 use crate::api::{DeletionPolicy, DriftPolicy};
-use crate::policy::PERMISSIONS_POLICY_NAME;
+use crate::policy::{PERMISSIONS_POLICY_NAME, PolicyArn};
 
 use super::observed::ObservedRole;
 use super::ownership::{Owner, Ownership, RESERVED_TAG_PREFIX, is_adopted};
@@ -50,6 +50,8 @@ pub struct DeletionRequest<'a> {
     pub drift_policy: DriftPolicy,
     /// `spec.exclusivePolicies`.
     pub exclusive_policies: bool,
+    /// `spec.permissionsBoundaryArn`.
+    pub permissions_boundary: Option<&'a PolicyArn>,
 }
 
 /// Decides what the deletion of a resource does to the live role `observed`. The role of an earlier object of the same
@@ -81,7 +83,7 @@ pub fn plan_deletion(request: DeletionRequest<'_>, observed: Option<&ObservedRol
             let untag = Write::UntagRole(keys.collect());
             Deletion::Release(restored.clone().into_iter().chain([untag]).collect())
         }
-        DeletionPolicy::Delete => match delete(live, request.exclusive_policies) {
+        DeletionPolicy::Delete => match delete(live, request) {
             Deletion::Delete(writes) => {
                 Deletion::Delete(restored.into_iter().chain(writes).collect())
             }
@@ -90,21 +92,26 @@ pub fn plan_deletion(request: DeletionRequest<'_>, observed: Option<&ObservedRol
     }
 }
 
-fn delete(live: &ObservedRole, exclusive_policies: bool) -> Deletion {
-    let (removals, blocking) = undeclared_policies(exclusive_policies, live);
+fn delete(live: &ObservedRole, request: DeletionRequest<'_>) -> Deletion {
+    let (removals, blocking) = undeclared_policies(request.exclusive_policies, live);
     let profiles = live.instance_profiles.iter().map(|name| format!("instanceProfiles[{name}]"));
     let blocking: Vec<_> =
         blocking.into_iter().map(|difference| difference.path).chain(profiles).collect();
     if !blocking.is_empty() {
         return Deletion::Blocked(blocking);
     }
+    // Where IAM demands the boundary of every role, a role without it can be neither emptied nor deleted.
+    let boundary = request
+        .permissions_boundary
+        .filter(|declared| live.permissions_boundary != Some(declared.to_string()))
+        .map(|declared| Write::PutRolePermissionsBoundary(declared.clone()));
     let declared = live
         .inline_policies
         .contains(PERMISSIONS_POLICY_NAME)
         .then(|| Write::DeleteRolePolicy(PERMISSIONS_POLICY_NAME.into()));
-    let writes = removals
+    let writes = boundary
         .into_iter()
-        .map(|change| change.write)
+        .chain(removals.into_iter().map(|change| change.write))
         .chain(declared)
         .chain([Write::DeleteRole])
         .collect();

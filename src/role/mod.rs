@@ -16,6 +16,8 @@ pub use desired::{
 };
 pub use name::{RoleKey, RoleName, RolePath};
 pub use observed::ObservedRole;
-pub use ownership::{ADOPTED_TAG, CLUSTER_TAG, Owner, Ownership, Standing, is_adopted};
+pub use ownership::{
+    ADOPTED_TAG, CLUSTER_TAG, Owner, Ownership, RESOURCE_TAG, Standing, UID_TAG, is_adopted,
+};
 pub use plan::{Change, NewRole, Plan, Precedence, Refusal, Write, plan};
 pub use recent::{Outcome, RecentWrites};

@@ -3,7 +3,13 @@
 //!
 //! What a role grants is: its trust policy says to whom, its permissions policy and other policies say
 //! what, its boundary says at most what. Where no order of the writes will do, the permissions policy is
-//! taken off first and written last.
+//! taken off for the moment and written last.
+//!
+//! A boundary that is set or replaced is written before all else, and one that is removed goes last: IAM can
+//! make the boundary a condition of every other write (`policy-boundary.json`), and a role whose boundary is
+//! not the demanded one could otherwise not be changed. This has a price, and it is the one exception to the
+//! promise: what a boundary says is not read, so for the one moment after a boundary is replaced the role
+//! has its old policies under the new boundary.
 
 /// How a part of the role changes what the role grants.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,13 +24,15 @@ pub(super) enum Effect {
     Unknown,
 }
 
-/// A part of the role that bears on what it grants.
+/// A write to a part of the role that bears on what it grants.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Part {
+pub(super) enum Step {
     Boundary,
     /// Policies that the resource does not declare and asks to remove.
     OtherPolicies,
     TrustPolicy,
+    /// The permissions policy is taken off; [`Step::PermissionsPolicy`] puts it back.
+    PermissionsOff,
     PermissionsPolicy,
 }
 
@@ -41,60 +49,61 @@ pub(super) struct Effects {
     pub has_others: bool,
 }
 
-/// The order of the parts that change.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Order {
-    /// The permissions policy is taken off before all else, and is the last of `parts`.
-    pub off_first: bool,
-    pub parts: Vec<Part>,
-}
-
 /// The first order, from the most natural on, in which every moment is within the old state or the new.
-pub(super) fn order(effects: &Effects) -> Order {
-    let mut natural = vec![Part::OtherPolicies, Part::TrustPolicy, Part::PermissionsPolicy];
-    match effects.boundary {
-        Effect::Widens => natural.push(Part::Boundary),
-        Effect::None | Effect::Narrows | Effect::Unknown => natural.insert(0, Part::Boundary),
-    }
-    natural.retain(|part| effects.of(*part) != Effect::None);
-    if let Some(parts) = permutations(&natural).find(|parts| is_safe(parts, effects, false)) {
-        return Order { off_first: false, parts };
+pub(super) fn order(effects: &Effects) -> Vec<Step> {
+    let mut parts = vec![Step::OtherPolicies, Step::TrustPolicy, Step::PermissionsPolicy];
+    parts.retain(|part| effects.of(*part) != Effect::None);
+    let whole = |parts: Vec<Step>| effects.with_boundary(parts);
+    let mut orders = permutations(&parts).map(whole);
+    if let Some(steps) = orders.find(|steps| is_safe(steps, effects)) {
+        return steps;
     }
 
-    natural.retain(|part| *part != Part::PermissionsPolicy);
-    let on_last = |mut parts: Vec<Part>| {
-        parts.push(Part::PermissionsPolicy);
-        parts
+    parts.retain(|part| *part != Step::PermissionsPolicy);
+    let off = effects.has_permissions.then_some(Step::PermissionsOff);
+    let taken_off = |parts: Vec<Step>| {
+        whole(off.into_iter().chain(parts).chain([Step::PermissionsPolicy]).collect())
     };
-    let safe = permutations(&natural).map(on_last).find(|parts| is_safe(parts, effects, true));
-    // Left over is a role with other policies whose boundary and trust policy both change beyond
-    // comparison: what those policies grant for a moment cannot be told.
-    let parts = safe.unwrap_or_else(|| on_last(natural));
-    Order { off_first: effects.has_permissions, parts }
+    let safe = permutations(&parts).map(taken_off).find(|steps| is_safe(steps, effects));
+    // Left over is a role with other policies whose boundary changes beyond comparison together with those
+    // policies or with trust: what the policies grant for a moment cannot be told.
+    safe.unwrap_or_else(|| taken_off(parts))
 }
 
 impl Effects {
-    const fn of(&self, part: Part) -> Effect {
-        match part {
-            Part::Boundary => self.boundary,
-            Part::OtherPolicies => self.other_policies,
-            Part::TrustPolicy => self.trust_policy,
-            Part::PermissionsPolicy => self.permissions_policy,
+    const fn of(&self, step: Step) -> Effect {
+        match step {
+            Step::Boundary => self.boundary,
+            Step::OtherPolicies => self.other_policies,
+            Step::TrustPolicy => self.trust_policy,
+            Step::PermissionsOff => Effect::Narrows,
+            Step::PermissionsPolicy => self.permissions_policy,
         }
+    }
+
+    fn with_boundary(&self, mut steps: Vec<Step>) -> Vec<Step> {
+        match self.boundary {
+            Effect::None => {}
+            Effect::Widens => steps.push(Step::Boundary),
+            Effect::Narrows | Effect::Unknown => steps.insert(0, Step::Boundary),
+        }
+        steps
     }
 }
 
-const PARTS: [Part; 4] =
-    [Part::Boundary, Part::OtherPolicies, Part::TrustPolicy, Part::PermissionsPolicy];
+const PARTS: [Step; 4] =
+    [Step::Boundary, Step::OtherPolicies, Step::TrustPolicy, Step::PermissionsPolicy];
 
-fn is_safe(parts: &[Part], effects: &Effects, off_first: bool) -> bool {
-    (0..parts.len()).all(|number| {
-        let written = parts.get(..number).unwrap_or_default();
-        let has_permissions =
-            effects.has_permissions && !off_first || written.contains(&Part::PermissionsPolicy);
-        let has_others = effects.has_others && !written.contains(&Part::OtherPolicies);
+/// Whether each moment between two steps is within the old state or the new, but for the one that is always
+/// granted to the boundary.
+fn is_safe(steps: &[Step], effects: &Effects) -> bool {
+    (1..steps.len()).all(|number| {
+        let written = steps.get(..number).unwrap_or_default();
+        let has_permissions = written.contains(&Step::PermissionsPolicy)
+            || effects.has_permissions && !written.contains(&Step::PermissionsOff);
+        let has_others = effects.has_others && !written.contains(&Step::OtherPolicies);
         let grants_nothing = !has_permissions && !has_others;
-        let counts = |part: &Part| has_permissions || *part != Part::PermissionsPolicy;
+        let counts = |step: &Step| has_permissions || *step != Step::PermissionsPolicy;
         // Not yet written parts are old: within the new state if they widen; written ones conversely.
         let within_new = PARTS
             .iter()
@@ -102,18 +111,18 @@ fn is_safe(parts: &[Part], effects: &Effects, off_first: bool) -> bool {
             .all(|part| matches!(effects.of(*part), Effect::None | Effect::Widens));
         let within_old = written
             .iter()
-            .filter(|part| counts(part))
-            .all(|part| matches!(effects.of(*part), Effect::None | Effect::Narrows));
-        grants_nothing || within_new || within_old
+            .filter(|step| counts(step))
+            .all(|step| matches!(effects.of(*step), Effect::None | Effect::Narrows));
+        written == [Step::Boundary] || grants_nothing || within_new || within_old
     })
 }
 
-fn permutations(parts: &[Part]) -> impl Iterator<Item = Vec<Part>> + use<> {
+fn permutations(parts: &[Step]) -> impl Iterator<Item = Vec<Step>> + use<> {
     let mut all = vec![Vec::new()];
     for _ in parts {
         all = all
             .into_iter()
-            .flat_map(|begun: Vec<Part>| {
+            .flat_map(|begun: Vec<Step>| {
                 let rest = parts.iter().filter(|part| !begun.contains(part)).copied();
                 rest.map(|part| [begun.as_slice(), &[part]].concat()).collect::<Vec<_>>()
             })
@@ -135,35 +144,37 @@ mod tests {
         has_others: false,
     };
 
+    fn check(table: &[(&str, Effects, Vec<Step>)]) {
+        for (case, effects, steps) in table {
+            assert_eq!(order(effects), *steps, "{case}");
+        }
+    }
+
     #[test]
     fn what_narrows_comes_before_what_widens_and_what_is_neither_while_nothing_is_granted() {
         use Effect::{Narrows, Unknown, Widens};
-        use Part::{Boundary, OtherPolicies, PermissionsPolicy, TrustPolicy};
+        use Step::{OtherPolicies, PermissionsOff, PermissionsPolicy, TrustPolicy};
         let table = [
-            ("nothing", STILL, false, vec![]),
+            ("nothing", STILL, vec![]),
             (
                 "trust narrows, permissions widen",
                 Effects { trust_policy: Narrows, permissions_policy: Widens, ..STILL },
-                false,
                 vec![TrustPolicy, PermissionsPolicy],
             ),
             (
                 "trust widens, permissions narrow",
                 Effects { trust_policy: Widens, permissions_policy: Narrows, ..STILL },
-                false,
                 vec![PermissionsPolicy, TrustPolicy],
             ),
             (
                 "one change that cannot be compared",
                 Effects { permissions_policy: Unknown, ..STILL },
-                false,
                 vec![PermissionsPolicy],
             ),
             (
                 "two changes that cannot be compared",
                 Effects { trust_policy: Unknown, permissions_policy: Unknown, ..STILL },
-                true,
-                vec![TrustPolicy, PermissionsPolicy],
+                vec![PermissionsOff, TrustPolicy, PermissionsPolicy],
             ),
             (
                 "the same without permissions so far",
@@ -173,26 +184,7 @@ mod tests {
                     has_permissions: false,
                     ..STILL
                 },
-                false,
                 vec![TrustPolicy, PermissionsPolicy],
-            ),
-            (
-                "a boundary is set",
-                Effects { boundary: Narrows, permissions_policy: Widens, ..STILL },
-                false,
-                vec![Boundary, PermissionsPolicy],
-            ),
-            (
-                "a boundary is removed",
-                Effects { boundary: Widens, permissions_policy: Narrows, ..STILL },
-                false,
-                vec![PermissionsPolicy, Boundary],
-            ),
-            (
-                "a boundary is replaced and trust with it",
-                Effects { boundary: Unknown, trust_policy: Unknown, ..STILL },
-                true,
-                vec![Boundary, TrustPolicy, PermissionsPolicy],
             ),
             (
                 "other policies go, and permissions narrow: the others may deny something",
@@ -202,12 +194,73 @@ mod tests {
                     has_others: true,
                     ..STILL
                 },
-                false,
                 vec![PermissionsPolicy, OtherPolicies],
             ),
         ];
-        for (case, effects, off_first, parts) in table {
-            assert_eq!(order(&effects), Order { off_first, parts }, "{case}");
-        }
+        check(&table);
+    }
+
+    #[test]
+    fn a_boundary_that_is_set_or_replaced_comes_first_and_one_that_is_removed_last() {
+        use Effect::{Narrows, Unknown, Widens};
+        use Step::{Boundary, PermissionsOff, PermissionsPolicy, TrustPolicy};
+        let table = [
+            (
+                "a boundary is set",
+                Effects { boundary: Narrows, permissions_policy: Widens, ..STILL },
+                vec![Boundary, PermissionsPolicy],
+            ),
+            (
+                "a boundary is set, and both others change beyond comparison",
+                Effects {
+                    boundary: Narrows,
+                    trust_policy: Unknown,
+                    permissions_policy: Unknown,
+                    ..STILL
+                },
+                vec![Boundary, PermissionsOff, TrustPolicy, PermissionsPolicy],
+            ),
+            (
+                "a boundary is removed",
+                Effects { boundary: Widens, permissions_policy: Narrows, ..STILL },
+                vec![PermissionsPolicy, Boundary],
+            ),
+            (
+                "a boundary is removed, and both others change beyond comparison",
+                Effects {
+                    boundary: Widens,
+                    trust_policy: Unknown,
+                    permissions_policy: Unknown,
+                    ..STILL
+                },
+                vec![PermissionsOff, TrustPolicy, PermissionsPolicy, Boundary],
+            ),
+            (
+                "a boundary is replaced and permissions narrow",
+                Effects { boundary: Unknown, permissions_policy: Narrows, ..STILL },
+                vec![Boundary, PermissionsPolicy],
+            ),
+            (
+                "a boundary is replaced, trust widens and permissions narrow",
+                Effects {
+                    boundary: Unknown,
+                    trust_policy: Widens,
+                    permissions_policy: Narrows,
+                    ..STILL
+                },
+                vec![Boundary, PermissionsPolicy, TrustPolicy],
+            ),
+            (
+                "a boundary is replaced, trust and permissions narrow: only one moment is excepted",
+                Effects {
+                    boundary: Unknown,
+                    trust_policy: Narrows,
+                    permissions_policy: Narrows,
+                    ..STILL
+                },
+                vec![Boundary, PermissionsOff, TrustPolicy, PermissionsPolicy],
+            ),
+        ];
+        check(&table);
     }
 }

@@ -13,7 +13,7 @@ use crate::policy::{
 
 use super::desired::DesiredRole;
 use super::observed::ObservedRole;
-use super::order::{Effect, Effects, Part, order};
+use super::order::{Effect, Effects, Step, order};
 use super::ownership::{ADOPTED_TAG, Owner, Ownership, Standing, is_adopted, is_reserved};
 
 /// How many characters of a value, and of a path to it, are shown.
@@ -294,8 +294,8 @@ pub fn plan(
     let (mut other_policies, extra_policies) =
         undeclared_policies(desired.exclusive_policies, live);
     let (mut boundary, mut trust_policy) = (boundary(desired, live), trust_policy(desired, live));
-    let permissions_policy = permissions_policy(desired, live);
-    let order = order(&Effects {
+    let mut permissions_policy = permissions_policy(desired, live);
+    let steps = order(&Effects {
         boundary: boundary.as_ref().map_or(Effect::None, |_| boundary_effect(desired, live)),
         other_policies: if other_policies.is_empty() { Effect::None } else { Effect::Unknown },
         trust_policy: trust_policy
@@ -310,20 +310,21 @@ pub fn plan(
     });
 
     let mut changes = Vec::from_iter(claim);
-    if order.off_first {
-        let write = Write::DeleteRolePolicy(PERMISSIONS_POLICY_NAME.into());
-        changes.push(Change { write, differences: Vec::new() });
-    }
-    let mut permissions_policy = permissions_policy.or_else(|| {
-        let write = Write::PutRolePolicy(desired.permissions_policy.clone());
-        order.off_first.then_some(Change { write, differences: Vec::new() })
-    });
-    for part in &order.parts {
-        match part {
-            Part::Boundary => changes.extend(boundary.take()),
-            Part::OtherPolicies => changes.append(&mut other_policies),
-            Part::TrustPolicy => changes.extend(trust_policy.take()),
-            Part::PermissionsPolicy => changes.extend(permissions_policy.take()),
+    for step in steps {
+        match step {
+            Step::Boundary => changes.extend(boundary.take()),
+            Step::OtherPolicies => changes.append(&mut other_policies),
+            Step::TrustPolicy => changes.extend(trust_policy.take()),
+            Step::PermissionsOff => {
+                let write = Write::DeleteRolePolicy(PERMISSIONS_POLICY_NAME.into());
+                changes.push(Change { write, differences: Vec::new() });
+            }
+            Step::PermissionsPolicy => {
+                // Without a difference it was only taken off for the moment.
+                let write = Write::PutRolePolicy(desired.permissions_policy.clone());
+                let back = Change { write, differences: Vec::new() };
+                changes.push(permissions_policy.take().unwrap_or(back));
+            }
         }
     }
     changes.extend(tags(desired, live));

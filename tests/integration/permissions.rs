@@ -4,11 +4,14 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_iam::types::Tag;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::world::{CONTROLLER_POLICY, FOREIGN_TRUST, OTHER_POLICY, World, ready, shipped};
+use crate::world::{
+    ADOPTION_POLICY, BOUNDARY, BOUNDARY_POLICY, CONTROLLER_POLICY, FOREIGN_TRUST, OTHER_POLICY,
+    World, ready, shipped,
+};
 
-const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/boundary";
+const OTHER_BOUNDARY: &str = "arn:aws:iam::111122223333:policy/other-boundary";
 
 /// Has a controller do all its kinds of work.
 async fn all_work(world: &mut World) {
@@ -86,4 +89,110 @@ async fn without_the_right_to_list_roles_all_else_is_done_one_by_one() {
     all_work(&mut world).await;
     let denied = world.proxy.actions();
     assert!(denied.iter().any(|action| action == "ListRoles"), "it tries: {denied:?}");
+}
+
+/// A world whose IAM demands [`BOUNDARY`] of every role that is written to.
+async fn bounded(test: &str) -> World {
+    let policies = [CONTROLLER_POLICY, ADOPTION_POLICY, BOUNDARY_POLICY];
+    let mut world = World::under(test, &policies).await;
+    world.start_controller().await;
+    world
+}
+
+fn bounded_spec(world: &World) -> Value {
+    let mut spec = world.kinesis_spec("events");
+    spec["permissionsBoundaryArn"] = BOUNDARY.into();
+    spec["source"] = json!({"accountId": "111122223333", "region": "us-east-1"});
+    spec
+}
+
+async fn swap_boundary(world: &World, role: &str) {
+    let put = world.iam.put_role_permissions_boundary().role_name(role);
+    put.permissions_boundary(OTHER_BOUNDARY).send().await.unwrap();
+}
+
+async fn boundary(world: &World, role: &str) -> Option<String> {
+    let role = world.iam.get_role().role_name(role).send().await.unwrap().role.unwrap();
+    role.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn)
+}
+
+#[tokio::test]
+async fn under_a_demanded_boundary_it_is_replaced_together_with_permissions_that_narrow() {
+    let world = bounded("rotation").await;
+    let role = world.role("events");
+    let mut spec = bounded_spec(&world);
+    spec["destination"]["kmsKeyArn"] = "arn:aws:kms:us-east-1:111122223333:key/1".into();
+    world.apply("events", &spec).await;
+    world.ready("events").await;
+    // As if the demanded boundary had been another one so far.
+    swap_boundary(&world, &role).await;
+
+    world.apply("events", &bounded_spec(&world)).await;
+    world.ready("events").await;
+    assert_eq!(boundary(&world, &role).await.as_deref(), Some(BOUNDARY));
+    let permissions = world.permissions_policy(&role).await.unwrap().to_string();
+    assert!(!permissions.contains("kms:"), "{permissions}");
+}
+
+#[tokio::test]
+async fn under_a_demanded_boundary_a_role_that_was_changed_in_all_parts_is_repaired() {
+    let world = bounded("tampered").await;
+    let role = world.role("events");
+    let mut spec = bounded_spec(&world);
+    spec["exclusivePolicies"] = true.into();
+    world.apply("events", &spec).await;
+    world.ready("events").await;
+    let declared = (world.trust_policy(&role).await, world.permissions_policy(&role).await);
+
+    world.tamper(&role).await;
+    swap_boundary(&world, &role).await;
+    let trust = world.iam.update_assume_role_policy().role_name(&role);
+    trust.policy_document(FOREIGN_TRUST).send().await.unwrap();
+    let put = world.iam.put_role_policy().role_name(&role).policy_name("extra");
+    put.policy_document(OTHER_POLICY).send().await.unwrap();
+    world.iam.update_role().role_name(&role).description("changed").send().await.unwrap();
+    world.annotate("events", "streamrole.dev/reconcile-requested-at", "now").await;
+    world.event("events", "DriftRepaired").await;
+    world.ready("events").await;
+    assert_eq!(boundary(&world, &role).await.as_deref(), Some(BOUNDARY));
+    let repaired = (world.trust_policy(&role).await, world.permissions_policy(&role).await);
+    assert_eq!(repaired, declared);
+}
+
+#[tokio::test]
+async fn under_a_demanded_boundary_a_role_with_another_one_is_adopted() {
+    let world = bounded("bounded-adoption").await;
+    let role = world.role("events");
+    world.create_foreign_role(&role).await;
+    world.tamper(&role).await;
+    swap_boundary(&world, &role).await;
+    let mut spec = bounded_spec(&world);
+    spec["adoptionPolicy"] = "Adopt".into();
+    world.apply("events", &spec).await;
+    world.ready("events").await;
+    assert_eq!(boundary(&world, &role).await.as_deref(), Some(BOUNDARY));
+}
+
+#[tokio::test]
+async fn under_a_demanded_boundary_a_role_that_lost_it_is_deleted() {
+    let world = bounded("bounded-deletion").await;
+    let role = world.role("events");
+    world.apply("events", &bounded_spec(&world)).await;
+    world.ready("events").await;
+    world.tamper(&role).await;
+    swap_boundary(&world, &role).await;
+    world.delete("events").await;
+    world.gone("events").await;
+    assert!(!world.role_exists(&role).await);
+
+    // Nothing that a resource declares may keep it, such as a boundary that its role cannot have.
+    world.apply("events", &bounded_spec(&world)).await;
+    world.ready("events").await;
+    let mut spec = bounded_spec(&world);
+    spec["permissionsBoundaryArn"] = OTHER_BOUNDARY.into();
+    world.apply("events", &spec).await;
+    world.sees("events", "False", "AccessDenied").await;
+    world.delete("events").await;
+    world.gone("events").await;
+    assert!(!world.role_exists(&role).await);
 }

@@ -22,8 +22,12 @@ use tokio::sync::OnceCell;
 pub(crate) const POLICY: &str = "PinpointEventStreamPermissionsPolicy";
 
 pub(crate) const CONTROLLER_POLICY: &str = include_str!("../../deploy/iam/policy.json");
-const ADOPTION_POLICY: &str = include_str!("../../deploy/iam/policy-adoption.json");
+pub(crate) const ADOPTION_POLICY: &str = include_str!("../../deploy/iam/policy-adoption.json");
 const TAKE_OVER_POLICY: &str = include_str!("../../deploy/iam/policy-take-over.json");
+pub(crate) const BOUNDARY_POLICY: &str = include_str!("../../deploy/iam/policy-boundary.json");
+
+/// The permissions boundary that every role must have under [`BOUNDARY_POLICY`].
+pub(crate) const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/boundary";
 
 /// How the tests call a cluster that is not theirs.
 pub(crate) const OTHER_CLUSTER: &str = "another-cluster";
@@ -36,6 +40,7 @@ pub(crate) fn shipped(policies: &[&str], cluster: &str) -> IamPolicies {
         ("role_prefix", "/"),
         ("cluster_uid", cluster),
         ("other_cluster_uid", OTHER_CLUSTER),
+        ("boundary_arn", BOUNDARY),
     ];
     IamPolicies::read(policies, &values).expect("the shipped policies are understood")
 }

@@ -16,6 +16,21 @@ const RESOURCE_TAG: &str = "aws:ResourceTag/";
 const REQUEST_TAG: &str = "aws:RequestTag/";
 const BOUNDARY: &str = "iam:PermissionsBoundary";
 
+/// The actions on roles that know the key [`BOUNDARY`] (Service Authorization Reference, "Actions defined by AWS IAM").
+/// For the first two it is the boundary in the call, for the others that of the role.
+const BOUND_BY_CALL: [&str; 2] = ["CreateRole", "PutRolePermissionsBoundary"];
+const BOUND_BY_ROLE: [&str; 9] = [
+    "AttachRolePolicy",
+    "DeleteRole",
+    "DeleteRolePermissionsBoundary",
+    "DeleteRolePolicy",
+    "DetachRolePolicy",
+    "GetRole",
+    "PutRolePolicy",
+    "UpdateAssumeRolePolicy",
+    "UpdateRole",
+];
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Document {
@@ -125,6 +140,33 @@ impl IamPolicies {
         };
         has(Effect::Allow) && !has(Effect::Deny)
     }
+
+    /// The first thing that the call on `role` needs and is not allowed; `None` for a role that does not exist.
+    #[must_use]
+    pub fn objection(&self, call: &Call, role: Option<&RoleInIam>) -> Option<Request> {
+        requests(call, role).into_iter().find(|request| !self.allow(request))
+    }
+}
+
+/// What conditions can ask of a role.
+#[derive(Clone, Debug, Default)]
+pub struct RoleInIam {
+    /// Its ARN.
+    pub arn: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// ARN of its permissions boundary.
+    pub boundary: Option<String>,
+}
+
+impl From<Role> for RoleInIam {
+    fn from(role: Role) -> Self {
+        Self {
+            arn: role.arn,
+            tags: role.tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect(),
+            boundary: role.permissions_boundary.and_then(|b| b.permissions_boundary_arn),
+        }
+    }
 }
 
 /// Asks policies about each call, with what IAM knows of the role.
@@ -145,8 +187,7 @@ impl Guard {
     #[expect(clippy::print_stderr, reason = "whatever else the test says, this is why it fails")]
     pub(crate) async fn objection(&self, call: &Call) -> Option<String> {
         let role = self.role(call).await;
-        let requests = requests(call, role.as_ref());
-        let denied = requests.into_iter().find(|request| !self.policies.allow(request))?;
+        let denied = self.policies.objection(call, role.as_ref())?;
         let Request { action, resource, context } = denied;
         let objection = format!(
             "not authorized to perform: {action} on resource: {resource} because no shipped policy allows it with {context:?}"
@@ -155,33 +196,39 @@ impl Guard {
         Some(objection)
     }
 
-    async fn role(&self, call: &Call) -> Option<Role> {
+    async fn role(&self, call: &Call) -> Option<RoleInIam> {
         let name = call.parameters.get("RoleName").filter(|_| call.action != "CreateRole")?;
-        self.iam.get_role().role_name(name).send().await.ok()?.role
+        self.iam.get_role().role_name(name).send().await.ok()?.role.map(RoleInIam::from)
     }
 }
 
 /// What IAM asks policies about a call on `role`, which `None` says does not exist.
-fn requests(call: &Call, role: Option<&Role>) -> Vec<Request> {
+fn requests(call: &Call, role: Option<&RoleInIam>) -> Vec<Request> {
     let action = format!("iam:{}", call.action);
-    let mut context: BTreeMap<_, _> = call
-        .tags()
-        .into_iter()
-        .map(|(key, value)| (REQUEST_TAG.to_owned() + &key, value))
-        .collect();
-    if let Some(boundary) = call.parameters.get("PermissionsBoundary") {
-        context.insert(BOUNDARY.into(), boundary.clone());
-    }
+    let tags = call.tags();
+    let keys = |kind: &str, tags: &BTreeMap<String, String>| -> BTreeMap<_, _> {
+        tags.iter().map(|(key, value)| (kind.to_owned() + key, value.clone())).collect()
+    };
+    let mut context = keys(REQUEST_TAG, &tags);
+    let boundary = if BOUND_BY_CALL.contains(&call.action.as_str()) {
+        call.parameters.get("PermissionsBoundary")
+    } else if BOUND_BY_ROLE.contains(&call.action.as_str()) {
+        role.and_then(|role| role.boundary.as_ref())
+    } else {
+        None
+    };
+    let bound = boundary.map(|arn| (BOUNDARY.to_owned(), arn.clone()));
+
     if call.action == "CreateRole" {
         let path = call.parameters.get("Path").map_or("/", String::as_str);
         let resource = format!("arn:aws:iam::{ACCOUNT_ID}:role{path}{}", call.text("RoleName"));
         // To create a role with tags is to tag it, too. Its tags are then those of the call: Karpenter's
         // policy for instance profiles, which is in wide use, relies on that.
-        let tags = call.tags();
         let mut tagged = context.clone();
-        tagged.extend(tags.iter().map(|(key, tag)| (RESOURCE_TAG.to_owned() + key, tag.clone())));
+        tagged.extend(keys(RESOURCE_TAG, &tags));
         let tag =
             Request { action: "iam:TagRole".into(), resource: resource.clone(), context: tagged };
+        context.extend(bound);
         let create = Request { action, resource, context };
         return if tags.is_empty() { vec![create] } else { vec![create, tag] };
     }
@@ -195,12 +242,37 @@ fn requests(call: &Call, role: Option<&Role>) -> Vec<Request> {
         };
         return vec![Request { action, resource, context }];
     };
-    let live = role.tags.iter().flatten();
-    context.extend(live.map(|tag| (RESOURCE_TAG.to_owned() + &tag.key, tag.value.clone())));
-    if let Some(boundary) =
-        role.permissions_boundary.as_ref().and_then(|b| b.permissions_boundary_arn.clone())
-    {
-        context.entry(BOUNDARY.into()).or_insert(boundary);
-    }
+    context.extend(keys(RESOURCE_TAG, &role.tags));
+    context.extend(bound);
     vec![Request { action, resource: role.arn.clone(), context }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boundary_is_that_of_the_call_where_the_call_sets_one_and_else_that_of_the_role() {
+        let role = RoleInIam { boundary: Some("old".into()), ..RoleInIam::default() };
+        let table = [
+            ("CreateRole", Some("new")),
+            ("PutRolePermissionsBoundary", Some("new")),
+            ("PutRolePolicy", Some("old")),
+            ("UpdateAssumeRolePolicy", Some("old")),
+            ("DeleteRole", Some("old")),
+            ("TagRole", None),
+            ("UntagRole", None),
+        ];
+        for (action, seen) in table {
+            let call = Call::new(&[
+                ("Action", action),
+                ("RoleName", "events"),
+                ("PermissionsBoundary", "new"),
+            ]);
+            for request in requests(&call, Some(&role)) {
+                let boundary = request.context.get(BOUNDARY).map(String::as_str);
+                assert_eq!(boundary, seen, "{request:?}");
+            }
+        }
+    }
 }

@@ -26,7 +26,7 @@ pub use chaos::{Chaos, Mishap, STALENESS};
 pub use collector::{Collector, Span};
 pub use controller::{Controller, ControllerOptions};
 pub use get::http_get;
-pub use iam_policy::{Guard, IamPolicies, Request};
+pub use iam_policy::{Guard, IamPolicies, Request, RoleInIam};
 pub use memory_iam::{Calls, MemoryIam};
 pub use process::Process;
 pub use proxy::{Fault, Proxy};
