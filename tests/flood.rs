@@ -285,6 +285,7 @@ async fn a_namespace_that_does_its_worst_does_not_hold_up_another() {
 
     let took = took.lock().unwrap();
     let slowest = ready.iter().max().copied().unwrap();
+    println!("DBG {ready:.2?}");
     println!(
         "another namespace's {} new resources ready after {:.2} s at most, {:.2} s in the middle",
         ready.len(),

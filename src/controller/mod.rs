@@ -29,16 +29,15 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::future::{join_all, try_join_all};
-use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tracing::{info, warn};
 
-use crate::api::{ConditionType, PinpointEventStreamRole, Reason};
+use crate::api::{ConditionType, Reason};
 use crate::iam::Iam;
 use crate::telemetry::{ConditionLabels, Counted, Health, Metrics};
 
-use index::Index;
+use index::{Guarded, Index};
 use own_writes::OwnWrites;
 use runner::Worker;
 use schedule::{Asides, Schedule};
@@ -57,9 +56,6 @@ pub const CONTROLLER_NAME: &str = "streamrole";
 /// be told. With 2 s for the lease and 5 s for traces that is below the 30 s that Kubernetes gives a pod by default.
 const DRAIN: Duration = Duration::from_secs(15);
 const LAST_WORDS: Duration = Duration::from_secs(5);
-
-/// A stored object that does not fit the schema must not hide all others.
-type Guarded = DeserializeGuard<PinpointEventStreamRole>;
 
 /// What the controller is told to do.
 #[derive(Clone, Debug)]
@@ -144,7 +140,10 @@ pub async fn run(
     let Servers { client, cluster, iam } = servers;
     let (events, sending) = events::events(client.clone(), Arc::clone(&metrics));
     let telling = tokio::spawn(sending);
-    let (schedule, asides) = Schedule::new(Index::new(&options.namespaces, cluster.as_str()));
+    // While some reconciles write to Kubernetes, others keep the workers busy; a quarter is for other namespaces.
+    let at_once = usize::from(options.concurrency) * 2;
+    let index = Index::new(&options.namespaces, cluster.as_str());
+    let (schedule, asides) = Schedule::new(index, (at_once * 3).div_ceil(4));
     let context = Arc::new(Context {
         events,
         client: client.clone(),
@@ -176,8 +175,6 @@ pub async fn run(
             (listed, runner::watch(context, api, namespace, tell_listed, stop.clone()))
         })
         .unzip();
-    // While some reconciles write to Kubernetes, others keep the workers busy.
-    let at_once = usize::from(options.concurrency) * 2;
     let in_resync = Arc::clone(&context);
     let resyncing = tokio::spawn(async move {
         if try_join_all(listings).await.is_ok() {

@@ -183,7 +183,11 @@ pub(super) async fn write_status(
     let patch = Patch::Apply(body);
     let written = api.patch_status(&name, &params, &patch);
     match written.instrument(info_span!("write status")).await {
-        Ok(_) => Ok(()),
+        Ok(written) => {
+            let version = written.resource_version().unwrap_or_default();
+            context.requeue.note_told(&written.uid().unwrap_or_default(), &version, status);
+            Ok(())
+        }
         Err(kube::Error::Api(answer)) if answer.is_not_found() => Err(Error::Unknown),
         Err(error) => Err(error.into()),
     }

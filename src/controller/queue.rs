@@ -12,17 +12,21 @@ use tokio::sync::Notify;
 use super::index::Key;
 
 /// The queue.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
     changed: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// How many of one namespace are reconciled at once.
+    share: usize,
+    /// How many of each namespace are being reconciled.
+    running: HashMap<Arc<str>, usize>,
     /// Those that wait, by namespace.
     waiting: HashMap<Arc<str>, VecDeque<Key>>,
-    /// Namespaces in which one waits, the next one first.
+    /// Namespaces in which one waits and may be taken, the next one first.
     turns: VecDeque<Arc<str>>,
     phases: HashMap<Key, Phase>,
     number: usize,
@@ -40,6 +44,12 @@ enum Phase {
 }
 
 impl Queue {
+    /// A queue of which at most `share` of one namespace are reconciled at once: writes to Kubernetes that are slow for
+    /// one namespace must not take all places.
+    pub(super) fn new(share: usize) -> Self {
+        Self { state: Mutex::new(State::new(share)), changed: Notify::new() }
+    }
+
     /// Has the resource reconciled as soon as it is its turn; once more, if it is being reconciled just now.
     pub(super) fn add(&self, key: Key) {
         self.lock().add(key);
@@ -68,19 +78,19 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// How many wait for a worker.
+    /// How many wait.
     pub(super) fn depth(&self) -> usize {
         self.lock().number
     }
 
-    /// Returns when one waits for a worker. For one caller.
+    /// Returns when one can be taken. For one caller.
     pub(super) async fn filled(&self) {
         loop {
             let changed = self.changed.notified();
             let next = {
                 let mut state = self.lock();
                 state.bring_due(Instant::now());
-                if state.number > 0 {
+                if !state.turns.is_empty() {
                     return;
                 }
                 state.later.first().map(|(when, _)| *when)
@@ -103,13 +113,32 @@ impl Queue {
 }
 
 impl State {
+    fn new(share: usize) -> Self {
+        Self {
+            share: share.max(1),
+            running: HashMap::new(),
+            waiting: HashMap::new(),
+            turns: VecDeque::new(),
+            phases: HashMap::new(),
+            number: 0,
+            later: BTreeSet::new(),
+            due: HashMap::new(),
+        }
+    }
+
+    /// Whether one more of the namespace may be reconciled now.
+    fn has_room(&self, namespace: &Arc<str>) -> bool {
+        self.running.get(namespace).is_none_or(|running| *running < self.share)
+    }
+
     fn add(&mut self, key: Key) {
         self.cancel(&key);
         match self.phases.get(&key) {
             None => {
                 let namespace = Arc::clone(&key.namespace);
+                let has_room = self.has_room(&namespace);
                 let waiting = self.waiting.entry(Arc::clone(&namespace)).or_default();
-                if waiting.is_empty() {
+                if waiting.is_empty() && has_room {
                     self.turns.push_back(namespace);
                 }
                 waiting.push_back(key.clone());
@@ -157,19 +186,32 @@ impl State {
                 .find(|key| phases.get(key) == Some(&Phase::Waiting));
             if waiting.is_empty() {
                 self.waiting.remove(&namespace);
-            } else {
+            }
+            let Some(key) = next else { continue };
+            self.number -= 1;
+            self.phases.insert(key.clone(), Phase::Running);
+            *self.running.entry(Arc::clone(&namespace)).or_default() += 1;
+            // One that has its share gets another turn once one of its own is done.
+            if self.waiting.contains_key(&namespace) && self.has_room(&namespace) {
                 self.turns.push_back(namespace);
             }
-            if let Some(key) = next {
-                self.number -= 1;
-                self.phases.insert(key.clone(), Phase::Running);
-                return Some(key);
-            }
+            return Some(key);
         }
         None
     }
 
     fn done(&mut self, key: &Key) {
+        let namespace = &key.namespace;
+        let had_room = self.has_room(namespace);
+        if let Some(running) = self.running.get_mut(namespace) {
+            *running -= 1;
+            if *running == 0 {
+                self.running.remove(namespace);
+            }
+        }
+        if !had_room && self.waiting.contains_key(namespace) {
+            self.turns.push_back(Arc::clone(namespace));
+        }
         if self.phases.remove(key) == Some(Phase::RunningAgain) {
             self.add(key.clone());
         }
@@ -204,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_namespace_with_ten_thousand_changes_delays_another_by_one() {
-        let (mut state, now) = (State::default(), Instant::now());
+        let (mut state, now) = (State::new(3), Instant::now());
         for number in 0..10_000 {
             state.add(key("loud", number));
         }
@@ -214,8 +256,23 @@ mod tests {
     }
 
     #[test]
+    fn a_namespace_has_no_more_than_its_share_of_the_places() {
+        let (mut state, now) = (State::new(2), Instant::now());
+        for number in 0..5 {
+            state.add(key("loud", number));
+        }
+        let taken: Vec<_> = std::iter::from_fn(|| state.take(now)).collect();
+        assert_eq!(taken, [key("loud", 0), key("loud", 1)]);
+        state.add(key("quiet", 1));
+        assert_eq!(state.take(now), Some(key("quiet", 1)));
+        state.done(&key("loud", 1));
+        assert_eq!(state.take(now), Some(key("loud", 2)));
+        assert_eq!(state.take(now), None);
+    }
+
+    #[test]
     fn what_is_asked_for_while_it_runs_runs_once_more_and_never_twice_at_once() {
-        let (mut state, now) = (State::default(), Instant::now());
+        let (mut state, now) = (State::new(3), Instant::now());
         state.add(key("a", 1));
         assert_eq!(state.take(now), Some(key("a", 1)));
         state.add(key("a", 1));
@@ -229,7 +286,7 @@ mod tests {
 
     #[test]
     fn what_is_to_come_later_comes_then_or_earlier_and_once() {
-        let (mut state, now) = (State::default(), Instant::now());
+        let (mut state, now) = (State::new(3), Instant::now());
         let at = |seconds| now + Duration::from_secs(seconds);
         state.add_at(key("a", 1), at(10));
         state.add_at(key("a", 1), at(5));
@@ -253,7 +310,7 @@ mod tests {
         /// a namespace each other one that waits has its own.
         #[test]
         fn every_resource_gets_its_turn(steps in proptest::collection::vec((0..5_u8, 0..4_usize, 0..4_usize), 0..200)) {
-            let (mut state, now) = (State::default(), Instant::now());
+            let (mut state, now) = (State::new(3), Instant::now());
             let (mut running, mut wanted) = (Vec::<Key>::new(), HashSet::<Key>::new());
             for (step, namespace, number) in steps {
                 let it = key(&namespace.to_string(), number);
@@ -283,7 +340,10 @@ mod tests {
                 prop_assert_eq!(state.number, waiting);
                 let turns: HashSet<_> = state.turns.iter().collect();
                 prop_assert_eq!(turns.len(), state.turns.len(), "one turn a namespace");
-                prop_assert_eq!(turns.len(), state.waiting.len());
+                for (namespace, waiting) in &state.waiting {
+                    let may_be_taken = !waiting.is_empty() && state.has_room(namespace);
+                    prop_assert_eq!(turns.contains(namespace), may_be_taken);
+                }
             }
             for done in running {
                 state.done(&done);

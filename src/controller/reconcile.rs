@@ -54,10 +54,10 @@ pub(super) async fn reconcile(
     }
     let resource = match &guarded.0 {
         Ok(resource) => resource,
-        Err(_) => {
+        Err(unreadable) => {
             drop(worker);
             let _running = context.metrics.reconcile_started();
-            return unreadable::reconcile(guarded, context).await;
+            return unreadable::reconcile(guarded, unreadable, context).await;
         }
     };
     if let Some(pause) = requested_too_soon(resource, context) {
@@ -118,20 +118,15 @@ async fn with_finalizer(
     worker: Worker,
 ) -> Result<Pause, Error> {
     let namespace = resource.namespace().ok_or(Error::Incomplete("namespace"))?;
-    let api: Api<PinpointEventStreamRole> = Api::namespaced(context.client.clone(), &namespace);
-    let is_only_guarding = !settled::is_guarded(resource);
-    let mut worker = Some(worker);
-    if is_only_guarding {
-        // The finalizer comes first, and takes no call to IAM.
-        worker = None;
-    }
+    let api: Api<Guarded> = Api::namespaced(context.client.clone(), &namespace);
+    // The finalizer comes first, and takes no call to IAM.
+    let worker = settled::is_guarded(resource).then_some(worker);
     let mut pause = None;
-    let done = finalizer(&api, FINALIZER, Arc::new(resource.clone()), |event| async {
-        pause = match event {
-            finalizer::Event::Apply(resource) => {
-                bring_about(guarded, &resource, context, worker).await?
-            }
-            finalizer::Event::Cleanup(resource) => let_go(&resource, context, worker).await?,
+    let reached = &mut pause;
+    let done = finalizer(&api, FINALIZER, Arc::clone(guarded), |event| async move {
+        *reached = match event {
+            finalizer::Event::Apply(_) => bring_about(guarded, resource, context, worker).await?,
+            finalizer::Event::Cleanup(_) => let_go(resource, context, worker).await?,
         };
         Ok(Action::await_change())
     });

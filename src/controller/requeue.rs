@@ -2,10 +2,12 @@
 //! succeeds.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use serde::Serialize;
 
 use crate::iam::Retry;
 
@@ -20,13 +22,15 @@ pub(super) struct Requeue {
     requested: Mutex<HashMap<String, (Instant, String)>>,
     /// Objects whose finalizer is off because their role was dealt with.
     let_go: Mutex<HashSet<String>>,
+    /// The version that an object had after its status was last written, and a hash of that status.
+    told: Mutex<HashMap<String, (String, u64)>>,
 }
 
 impl Requeue {
     /// `longest` bounds the pauses, but for their jitter.
     pub(super) fn new(longest: Duration) -> Self {
-        let (failing, requested, let_go) = Default::default();
-        Self { longest, failing, requested, let_go }
+        let (failing, requested, let_go, told) = Default::default();
+        Self { longest, failing, requested, let_go, told }
     }
 
     /// How long to wait after a failure; `None` when only a change of the resource can help.
@@ -72,6 +76,19 @@ impl Requeue {
         None
     }
 
+    /// The status of the object was written, which gave it this version.
+    pub(super) fn note_told(&self, uid: &str, version: &str, status: &impl Serialize) {
+        let told = (version.to_owned(), hash(status));
+        locked(&self.told).insert(uid.to_owned(), told);
+    }
+
+    /// Whether this status was written to this very version: what the version has besides was written by others, and
+    /// stays however often it is written again.
+    pub(super) fn is_told(&self, uid: &str, version: &str, status: &impl Serialize) -> bool {
+        let told = locked(&self.told).get(uid).cloned();
+        told.is_some_and(|(written, what)| written == version && what == hash(status))
+    }
+
     /// The role of the object was dealt with, and its finalizer goes.
     pub(super) fn let_go(&self, uid: &str) {
         locked(&self.let_go).insert(uid.to_owned());
@@ -81,6 +98,7 @@ impl Requeue {
     pub(super) fn forget_object(&self, uid: &str) {
         self.forget(uid);
         locked(&self.requested).remove(uid);
+        locked(&self.told).remove(uid);
     }
 
     /// Whether the role of the object, which is gone, was dealt with before its finalizer went. Forgets it.
@@ -91,6 +109,11 @@ impl Requeue {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, ExponentialBackoff>> {
         locked(&self.failing)
     }
+}
+
+fn hash(status: &impl Serialize) -> u64 {
+    let text = serde_json::to_string(status).unwrap_or_default();
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

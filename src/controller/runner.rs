@@ -12,7 +12,7 @@ use kube::{Api, ResourceExt as _};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tracing::{debug, warn};
 
-use super::index::{Key, lean};
+use super::index::Key;
 use super::reconcile::{self, Error};
 use super::{Context, Guarded, stopped, vanished};
 
@@ -46,7 +46,7 @@ pub(super) async fn watch(
         watcher::Config::default().page_size(LIST_PAGE)
     };
     let mut listed = Some(listed);
-    let events = watcher(api, config).default_backoff().modify(lean).take_until(stopped(stop));
+    let events = watcher(api, config).default_backoff().take_until(stopped(stop));
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         match event {

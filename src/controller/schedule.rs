@@ -38,11 +38,12 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    pub(super) fn new(index: Index) -> (Self, Asides) {
+    /// At most `share` resources of one namespace are reconciled at once.
+    pub(super) fn new(index: Index, share: usize) -> (Self, Asides) {
         let (edited, edits) = mpsc::unbounded();
         let (vanished, gone) = mpsc::unbounded();
         let works = AtomicBool::new(false);
-        let (queue, suspects) = Default::default();
+        let (queue, suspects) = (Queue::new(share), Mutex::default());
         let schedule = Self { index, queue, works, suspects, edited, vanished };
         (schedule, Asides { edited: edits, vanished: gone })
     }

@@ -8,7 +8,7 @@ use kube::{Resource as _, ResourceExt};
 
 use crate::api::{
     ABANDON_ANNOTATION, DriftPolicy, FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole,
-    RECONCILE_REQUESTED_AT_ANNOTATION, Reason,
+    PinpointEventStreamRoleStatus, RECONCILE_REQUESTED_AT_ANNOTATION, Reason,
 };
 use crate::policy::Caller;
 use crate::role::{self, DesiredRole, ObservedRole, Owner, RoleKey, Standing};
@@ -105,6 +105,11 @@ pub(super) fn is_news(
         caller: context.iam.known_caller(),
         turn: &|desired| converge::turn(resource, desired, index),
         standing: &|owner, role| index.standing(owner, role),
+        is_told: &|status| {
+            let uid = resource.uid().unwrap_or_default();
+            let version = resource.resource_version().unwrap_or_default();
+            context.requeue.is_told(&uid, &version, status)
+        },
     };
     differs_from_status(resource, observed, &facts)
 }
@@ -115,6 +120,7 @@ struct Facts<'a> {
     caller: Option<Caller>,
     turn: &'a dyn Fn(&DesiredRole) -> Result<(), Verdict>,
     standing: &'a dyn Fn(&Owner, &RoleKey) -> Standing,
+    is_told: &'a dyn Fn(&PinpointEventStreamRoleStatus) -> bool,
 }
 
 fn differs_from_status(
@@ -128,7 +134,8 @@ fn differs_from_status(
         return true;
     };
     let now = Timestamp::UNIX_EPOCH;
-    resource.status.as_ref() != Some(&status_after(resource, &progress, &verdict, now))
+    let status = status_after(resource, &progress, &verdict, now);
+    resource.status.as_ref() != Some(&status) && !(facts.is_told)(&status)
 }
 
 /// `Ok(None)` when there is something to write.
@@ -262,7 +269,13 @@ mod tests {
 
     fn facts() -> Facts<'static> {
         let caller = Caller::of_arn("arn:aws:iam::111122223333:user/controller");
-        Facts { cluster: CLUSTER, caller, turn: &|_| Ok(()), standing: &|_, _| Standing::Keeps }
+        Facts {
+            cluster: CLUSTER,
+            caller,
+            turn: &|_| Ok(()),
+            standing: &|_, _| Standing::Keeps,
+            is_told: &|_| false,
+        }
     }
 
     fn settled_on(observed: &ObservedRole) -> PinpointEventStreamRole {

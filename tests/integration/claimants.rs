@@ -1,6 +1,7 @@
 //! Several that lay claim to one role: two resources that name it, a resource that is gone, another cluster.
 
 use kube::ResourceExt as _;
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use streamrole::api::PinpointEventStreamRole;
 use support::eventually;
@@ -142,6 +143,81 @@ async fn a_role_of_another_cluster_is_taken_over_only_when_asked_and_only_once()
     world.delete("events").await;
     world.gone("events").await;
     assert!(world.role_exists(&role).await, "it is the other cluster's");
+}
+
+#[tokio::test]
+async fn an_older_resource_that_cannot_or_will_not_write_keeps_no_other_from_the_role() {
+    let world = World::new("idle-first").await;
+    let annotated = |name: &str, spec: &Value| {
+        json!({
+            "apiVersion": "streamrole.dev/v1alpha1",
+            "kind": "PinpointEventStreamRole",
+            "metadata": {"name": name, "annotations": {"streamrole.dev/paused": "yes"}},
+            "spec": spec,
+        })
+    };
+    for kind in ["paused", "report", "invalid"] {
+        let older = format!("{kind}-older");
+        let mut spec = world.kinesis_spec(kind);
+        let params = PatchParams::apply("user").force();
+        let older = match kind {
+            "paused" => {
+                let manifest = Patch::Apply(annotated(&older, &spec));
+                world.resources.patch(&older, &params, &manifest).await.unwrap()
+            }
+            "report" => {
+                spec["driftPolicy"] = json!("Report");
+                world.apply(&older, &spec).await
+            }
+            _ => {
+                spec["tags"] = json!({"Team": "a", "team": "b"});
+                world.apply(&older, &spec).await
+            }
+        };
+        apply_younger(&world, kind, &world.kinesis_spec(kind), &older).await;
+        world.ready(kind).await;
+    }
+    let odd = annotated("odd", &world.kinesis_spec("odd"));
+    let params = PatchParams::apply("user").force();
+    world.resources.patch("odd", &params, &Patch::Apply(odd)).await.unwrap();
+    let message = ready(&world.sees("odd", "False", "Paused").await).message;
+    assert!(message.contains(r#""yes""#) && message.contains("neither"), "{message}");
+}
+
+#[tokio::test]
+async fn a_default_name_goes_before_an_older_explicit_one_of_another_namespace() {
+    let (mut world, squatter) = with_squatter("rightful", "squatter").await;
+    let older = squatter.apply("waiting", &json!({"roleName": "rightful-events", "destination": world.kinesis_spec("x")["destination"]})).await;
+    let spec = json!({"destination": world.kinesis_spec("events")["destination"]});
+    apply_younger(&world, "events", &spec, &older).await;
+    start_for_both(&mut world, &squatter).await;
+    world.ready("events").await;
+    let message = ready(&squatter.sees("waiting", "False", "RoleOwnedByAnother").await).message;
+    assert!(message.contains("rightful/events"), "{message}");
+
+    // Recreated at once, it has its role again, whoever waits for it.
+    world.delete("events").await;
+    world.gone("events").await;
+    world.apply("events", &spec).await;
+    world.ready("events").await;
+    squatter.sees("waiting", "False", "RoleOwnedByAnother").await;
+    let uid = world.tags("rightful-events").await.get("streamrole.dev/uid").cloned();
+    assert_eq!(uid, world.resources.get("events").await.unwrap().uid());
+}
+
+/// Two namespaces, and no controller yet.
+async fn with_squatter(rightful: &str, squatter: &str) -> (World, World) {
+    (World::without_controller(rightful).await, World::without_controller(squatter).await)
+}
+
+/// One controller for both, with the proxy of the first.
+async fn start_for_both(world: &mut World, other: &World) {
+    let options = support::ControllerOptions {
+        namespaces: vec![world.namespace.clone(), other.namespace.clone()],
+        ..world.options()
+    };
+    world.controller =
+        Some(support::Controller::start(crate::world::stack().await, &options).unwrap());
 }
 
 async fn create_tagged(world: &World, role: &str, cluster: &str, resource: &str, uid: &str) {

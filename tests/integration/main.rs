@@ -14,6 +14,7 @@
     reason = "a test fails by panicking, and tables are long"
 )]
 
+mod accounts;
 mod bad_input;
 mod calls;
 mod claimants;
@@ -27,6 +28,7 @@ mod foreign_roles;
 mod leader;
 mod lifecycle;
 mod order;
+mod ownership;
 mod packages;
 mod peers;
 mod permissions;

@@ -21,12 +21,12 @@ use crate::api::{
 };
 use crate::role::{Owner, RoleKey, Standing};
 
-use super::{Guarded, settled};
+use super::settled;
 
 use claims::{Claim, Claims};
 
 pub(super) use claims::Turn;
-pub(super) use lean::lean;
+pub(super) use lean::{Guarded, Unreadable};
 
 /// Which resource.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
