@@ -9,6 +9,7 @@ mod order;
 mod ownership;
 mod plan;
 mod recent;
+mod tag_key;
 
 pub use deletion::{Deletion, plan_deletion};
 pub use desired::{
@@ -19,3 +20,4 @@ pub use observed::ObservedRole;
 pub use ownership::{ADOPTED_TAG, CLUSTER_TAG, Owner, Ownership, Standing};
 pub use plan::{Change, NewRole, Plan, Refusal, Write, plan};
 pub use recent::{Outcome, RecentWrites};
+pub use tag_key::{folded as folded_tag_key, is_reserved as is_reserved_tag_key};
