@@ -22,7 +22,8 @@ mod grants;
 mod pinpoint;
 
 pub use arn::{
-    AccountId, InvalidIdentifier, KeyArn, Partition, PolicyArn, Region, StreamArn, StreamKind,
+    AccountId, InvalidIdentifier, KeyArn, PATH_SEGMENT_PATTERN, Partition, PolicyArn, Region,
+    StreamArn, StreamKind, is_plain_path,
 };
 pub use difference::{Difference, differences};
 pub use document::{Document, DocumentError};
