@@ -23,29 +23,97 @@ impl InvalidIdentifier {
 }
 
 /// A group of Regions with its own accounts and ARNs.
+///
+/// Source: `partitions.json` of the AWS SDKs, version 1.1, as `aws-sdk-iam` 1.133.0 embeds it in
+/// `src/endpoint_lib.rs`. It is private there, so its `id` and `regionRegex` are repeated here; the unit
+/// test `every_region_of_the_sdk_is_in_its_partition` holds this against the Regions that it lists.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Partition {
     /// The commercial Regions.
     Aws,
     /// The Regions in China.
     AwsCn,
+    /// AWS European Sovereign Cloud.
+    AwsEusc,
+    /// AWS ISO (US).
+    AwsIso,
+    /// AWS ISOB (US).
+    AwsIsoB,
+    /// AWS ISOE (Europe).
+    AwsIsoE,
+    /// AWS ISOF.
+    AwsIsoF,
     /// AWS `GovCloud` (US).
     AwsUsGov,
 }
 
 impl Partition {
+    /// All partitions.
+    pub const ALL: [Self; 8] = [
+        Self::Aws,
+        Self::AwsCn,
+        Self::AwsEusc,
+        Self::AwsIso,
+        Self::AwsIsoB,
+        Self::AwsIsoE,
+        Self::AwsIsoF,
+        Self::AwsUsGov,
+    ];
+
     /// The partition as ARNs spell it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Aws => "aws",
             Self::AwsCn => "aws-cn",
+            Self::AwsEusc => "aws-eusc",
+            Self::AwsIso => "aws-iso",
+            Self::AwsIsoB => "aws-iso-b",
+            Self::AwsIsoE => "aws-iso-e",
+            Self::AwsIsoF => "aws-iso-f",
             Self::AwsUsGov => "aws-us-gov",
         }
     }
 
+    /// What a Region's code has before its last two parts.
+    const fn areas(self) -> &'static [&'static str] {
+        match self {
+            Self::Aws => &["us", "eu", "ap", "sa", "ca", "me", "af", "il", "mx"],
+            Self::AwsCn => &["cn"],
+            Self::AwsEusc => &["eusc-de"],
+            Self::AwsIso => &["us-iso"],
+            Self::AwsIsoB => &["us-isob"],
+            Self::AwsIsoE => &["eu-isoe"],
+            Self::AwsIsoF => &["us-isof"],
+            Self::AwsUsGov => &["us-gov"],
+        }
+    }
+
+    /// What the code of a Region of this partition matches, as a regular expression without anchors. The
+    /// schema's rules are built from it. Narrower than AWS's, which takes any `\w+` and any number.
+    #[must_use]
+    pub fn region_pattern(self) -> String {
+        format!("({})-[a-z]+-[1-9][0-9]?", self.areas().join("|"))
+    }
+
+    /// Whether `code` matches [`Self::region_pattern`].
+    fn has_region(self, code: &str) -> bool {
+        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+        let is_number = |number: &str| {
+            (1..=2).contains(&number.len())
+                && number.bytes().all(|b| b.is_ascii_digit())
+                && !number.starts_with('0')
+        };
+        self.areas().iter().any(|area| {
+            code.strip_prefix(area)
+                .and_then(|rest| rest.strip_prefix('-'))
+                .and_then(|rest| rest.split_once('-'))
+                .is_some_and(|(word, number)| is_word(word) && is_number(number))
+        })
+    }
+
     fn parse(text: &str) -> Option<Self> {
-        [Self::Aws, Self::AwsCn, Self::AwsUsGov].into_iter().find(|p| p.as_str() == text)
+        Self::ALL.into_iter().find(|partition| partition.as_str() == text)
     }
 }
 
@@ -80,50 +148,38 @@ impl fmt::Display for AccountId {
 }
 
 /// The code of an AWS Region.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Region(String);
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Region {
+    partition: Partition,
+    code: String,
+}
 
 impl Region {
-    /// Parses a Region code such as `us-east-1`. Whether the Region exists is not known here.
+    /// Parses a Region code such as `us-east-1`. A code that no Region has yet is accepted when it has the
+    /// shape of a partition's codes, so that a new Region needs no release.
     ///
     /// # Errors
     /// When `text` does not have the shape of a Region code.
     pub fn parse(text: &str) -> Result<Self, InvalidIdentifier> {
-        let mut parts = text.split('-');
-        let area = parts.next().unwrap_or_default();
-        let number = parts.next_back().unwrap_or_default();
-        let words: Vec<_> = parts.collect();
-        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
-        if is_word(area)
-            && area.len() >= 2
-            && !words.is_empty()
-            && words.into_iter().all(is_word)
-            && !number.is_empty()
-            && number.bytes().all(|b| b.is_ascii_digit())
-        {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidIdentifier::new(text, "the code of an AWS Region, as in us-east-1"))
-        }
+        Partition::ALL
+            .into_iter()
+            .find(|partition| partition.has_region(text))
+            .map(|partition| Self { partition, code: text.into() })
+            .ok_or_else(|| {
+                InvalidIdentifier::new(text, "the code of an AWS Region, as in us-east-1")
+            })
     }
 
-    /// The partition that the Region belongs to, by the prefixes of "Regions and Zones" in the AWS
-    /// documentation.
+    /// The partition that the Region belongs to.
     #[must_use]
-    pub fn partition(&self) -> Partition {
-        if self.0.starts_with("cn-") {
-            Partition::AwsCn
-        } else if self.0.starts_with("us-gov-") {
-            Partition::AwsUsGov
-        } else {
-            Partition::Aws
-        }
+    pub const fn partition(&self) -> Partition {
+        self.partition
     }
 }
 
 impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.code)
     }
 }
 
@@ -141,7 +197,7 @@ pub enum StreamKind {
 pub struct StreamArn {
     arn: String,
     kind: StreamKind,
-    partition: Partition,
+    region: Region,
     account: AccountId,
     name: String,
 }
@@ -155,7 +211,7 @@ impl StreamArn {
         Self::parse(text, StreamKind::Kinesis).ok_or_else(|| {
             InvalidIdentifier::new(
                 text,
-                "the ARN of a Kinesis data stream, as in arn:aws:kinesis:us-east-1:111122223333:stream/app-events",
+                "the ARN of a Kinesis data stream in a Region of its partition, as in arn:aws:kinesis:us-east-1:111122223333:stream/app-events",
             )
         })
     }
@@ -168,7 +224,7 @@ impl StreamArn {
         Self::parse(text, StreamKind::Firehose).ok_or_else(|| {
             InvalidIdentifier::new(
                 text,
-                "the ARN of a Firehose stream, as in arn:aws:firehose:us-east-1:111122223333:deliverystream/app-events",
+                "the ARN of a Firehose stream in a Region of its partition, as in arn:aws:firehose:us-east-1:111122223333:deliverystream/app-events",
             )
         })
     }
@@ -181,14 +237,13 @@ impl StreamArn {
         let arn = Arn::split(text)?;
         let name = arn.resource.strip_prefix(resource_type)?.strip_prefix('/')?;
         let fits = arn.service == service
-            && is_region_like(arn.region)
             && (1..=longest).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
         fits.then_some(())?;
         Some(Self {
             arn: text.into(),
             kind,
-            partition: arn.partition,
+            region: arn.region_of_partition()?,
             account: AccountId::parse(arn.account).ok()?,
             name: name.into(),
         })
@@ -203,7 +258,13 @@ impl StreamArn {
     /// The partition that the stream is in.
     #[must_use]
     pub const fn partition(&self) -> Partition {
-        self.partition
+        self.region.partition()
+    }
+
+    /// The Region that the stream is in.
+    #[must_use]
+    pub const fn region(&self) -> &Region {
+        &self.region
     }
 
     /// The account that the stream is in.
@@ -229,7 +290,8 @@ impl fmt::Display for StreamArn {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyArn {
     arn: String,
-    partition: Partition,
+    region: Region,
+    account: AccountId,
 }
 
 impl KeyArn {
@@ -242,24 +304,33 @@ impl KeyArn {
         let parsed = Arn::split(text).and_then(|arn| {
             let id = arn.resource.strip_prefix("key/")?;
             let fits = arn.service == "kms"
-                && is_region_like(arn.region)
-                && AccountId::parse(arn.account).is_ok()
                 && (1..=128).contains(&id.len())
                 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-            fits.then(|| Self { arn: text.into(), partition: arn.partition })
+            fits.then_some(())?;
+            Some(Self {
+                arn: text.into(),
+                region: arn.region_of_partition()?,
+                account: AccountId::parse(arn.account).ok()?,
+            })
         });
         parsed.ok_or_else(|| {
             InvalidIdentifier::new(
                 text,
-                "the ARN of a KMS key (not of an alias), as in arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+                "the ARN of a KMS key (not of an alias) in a Region of its partition, as in arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
             )
         })
     }
 
-    /// The partition that the key is in.
+    /// The Region that the key is in. A replica of a multi-Region key has an ARN of its own in each Region.
     #[must_use]
-    pub const fn partition(&self) -> Partition {
-        self.partition
+    pub const fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The account that the key is in.
+    #[must_use]
+    pub const fn account(&self) -> &AccountId {
+        &self.account
     }
 }
 
@@ -284,12 +355,14 @@ impl PolicyArn {
     pub fn parse(text: &str) -> Result<Self, InvalidIdentifier> {
         let parsed = Arn::split(text).and_then(|arn| {
             let path_and_name = arn.resource.strip_prefix("policy/")?;
-            let (path, name) = path_and_name.rsplit_once('/').unwrap_or(("", path_and_name));
+            let (path, name) = match path_and_name.rsplit_once('/') {
+                Some((path, name)) => (Some(path), name),
+                None => (None, path_and_name),
+            };
             let fits = arn.service == "iam"
                 && arn.region.is_empty()
                 && (arn.account == "aws" || AccountId::parse(arn.account).is_ok())
-                && path.bytes().all(|b| b.is_ascii_graphic())
-                && path.is_empty() != path_and_name.contains('/')
+                && path.is_none_or(is_plain_path)
                 && (1..=128).contains(&name.len())
                 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b));
             fits.then(|| Self { arn: text.into(), partition: arn.partition })
@@ -315,7 +388,21 @@ impl fmt::Display for PolicyArn {
     }
 }
 
-/// The six parts of an ARN (AWS General Reference, "Amazon Resource Names").
+/// What a path between two slashes may hold: printable ASCII without `*` and `?`, which a policy reads as
+/// wildcards, and without `$`, `{` and `}`, which it reads as variables. IAM itself takes all of them.
+pub const PATH_SEGMENT_PATTERN: &str = "[!-#%-)+-.0->@-z|~]+";
+
+/// Whether `path`, without its outer slashes, is of segments that match [`PATH_SEGMENT_PATTERN`].
+#[must_use]
+pub fn is_plain_path(path: &str) -> bool {
+    path.split('/').all(|segment| {
+        !segment.is_empty()
+            && segment.bytes().all(|b| b.is_ascii_graphic() && !b"*?${}".contains(&b))
+    })
+}
+
+/// The six parts of an ARN (AWS General Reference, "Amazon Resource Names"). Each reader decides what its
+/// parts may hold: here only the partition is known to exist.
 pub(super) struct Arn<'a> {
     pub(super) partition: Partition,
     pub(super) service: &'a str,
@@ -338,11 +425,11 @@ impl<'a> Arn<'a> {
             resource: parts.next()?,
         })
     }
-}
 
-fn is_region_like(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    /// The Region, unless it belongs to another partition.
+    fn region_of_partition(&self) -> Option<Region> {
+        Region::parse(self.region).ok().filter(|region| region.partition() == self.partition)
+    }
 }
 
 #[cfg(test)]
@@ -355,12 +442,18 @@ mod tests {
             (Partition::Aws, "eu-west-1"),
             (Partition::AwsCn, "cn-north-1"),
             (Partition::AwsUsGov, "us-gov-west-1"),
+            (Partition::AwsEusc, "eusc-de-east-1"),
         ] {
             let text = format!("arn:{partition}:kinesis:{region}:111122223333:stream/app_1.x-y");
             let arn = StreamArn::parse_kinesis(&text);
             assert_eq!(
-                arn.as_ref().map(|a| (a.partition(), a.account().to_string(), a.name())),
-                Ok((partition, "111122223333".to_owned(), "app_1.x-y")),
+                arn.as_ref().map(|a| (
+                    a.partition(),
+                    a.region().to_string(),
+                    a.account().to_string(),
+                    a.name()
+                )),
+                Ok((partition, region.to_owned(), "111122223333".to_owned(), "app_1.x-y")),
             );
             assert_eq!(Region::parse(region).map(|r| r.partition()), Ok(partition));
         }
@@ -391,8 +484,10 @@ mod tests {
             ),
             (
                 "Kinesis data stream",
-                StreamArn::parse_kinesis("arn:aws-iso:kinesis:us-iso-east-1:111122223333:stream/a")
-                    .err(),
+                StreamArn::parse_kinesis(
+                    "arn:aws-iso:kinesis:us-isob-east-1:111122223333:stream/a",
+                )
+                .err(),
             ),
             (
                 "Firehose stream",
@@ -420,6 +515,96 @@ mod tests {
             "arn:aws:iam::111122223333:policy/teams/a/boundary",
         ] {
             assert_eq!(PolicyArn::parse(text).map(|arn| arn.to_string()), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn every_region_of_the_sdk_is_in_its_partition() {
+        // `regions` in the SDK's partitions.json; its `…-global` entries are endpoints, not Regions.
+        let table: [(Partition, &[&str]); 8] = [
+            (
+                Partition::Aws,
+                &[
+                    "af-south-1",
+                    "ap-east-1",
+                    "ap-east-2",
+                    "ap-northeast-1",
+                    "ap-northeast-2",
+                    "ap-northeast-3",
+                    "ap-south-1",
+                    "ap-south-2",
+                    "ap-southeast-1",
+                    "ap-southeast-2",
+                    "ap-southeast-3",
+                    "ap-southeast-4",
+                    "ap-southeast-5",
+                    "ap-southeast-6",
+                    "ap-southeast-7",
+                    "ca-central-1",
+                    "ca-west-1",
+                    "eu-central-1",
+                    "eu-central-2",
+                    "eu-north-1",
+                    "eu-south-1",
+                    "eu-south-2",
+                    "eu-west-1",
+                    "eu-west-2",
+                    "eu-west-3",
+                    "il-central-1",
+                    "me-central-1",
+                    "me-south-1",
+                    "mx-central-1",
+                    "sa-east-1",
+                    "us-east-1",
+                    "us-east-2",
+                    "us-west-1",
+                    "us-west-2",
+                ],
+            ),
+            (Partition::AwsCn, &["cn-north-1", "cn-northwest-1"]),
+            (Partition::AwsEusc, &["eusc-de-east-1"]),
+            (Partition::AwsIso, &["us-iso-east-1", "us-iso-west-1"]),
+            (Partition::AwsIsoB, &["us-isob-east-1", "us-isob-west-1"]),
+            (Partition::AwsIsoE, &["eu-isoe-west-1"]),
+            (Partition::AwsIsoF, &["us-isof-east-1", "us-isof-south-1"]),
+            (Partition::AwsUsGov, &["us-gov-east-1", "us-gov-west-1"]),
+        ];
+        for (partition, regions) in table {
+            for region in regions {
+                let parsed = Region::parse(region);
+                assert_eq!(
+                    parsed.map(|r| (r.partition(), r.to_string())),
+                    Ok((partition, (*region).to_owned()))
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_region_is_refused() {
+        for code in [
+            "",
+            "-",
+            "us-east",
+            "111122223333",
+            "us-east-1a",
+            "US-EAST-1",
+            "us_east_1",
+            "us-east-",
+            "us--1",
+            "us-east-0",
+            "us-east-01",
+            "us-east-111",
+            "aws-global",
+            "moon-east-1",
+            "us-iso-1-1",
+            "*",
+            "us-*-1",
+            "eusc-east-1",
+            "us-gov-west",
+            "us-east-1\n",
+        ] {
+            assert!(Region::parse(code).is_err(), "{code:?} should be refused");
         }
     }
 }

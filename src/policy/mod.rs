@@ -24,7 +24,8 @@ mod principal;
 mod text;
 
 pub use arn::{
-    AccountId, InvalidIdentifier, KeyArn, Partition, PolicyArn, Region, StreamArn, StreamKind,
+    AccountId, InvalidIdentifier, KeyArn, PATH_SEGMENT_PATTERN, Partition, PolicyArn, Region,
+    StreamArn, StreamKind, is_plain_path,
 };
 pub use difference::{Difference, differences};
 pub use document::{Document, DocumentError};

@@ -1,6 +1,7 @@
 //! The two documents of an event stream role, as the AWS page "IAM role for streaming events to Kinesis"
-//! (Amazon Pinpoint developer guide, `permissions-streams`) gives them, with two optional additions: the
-//! confused-deputy conditions and the permission to use a stream's customer managed key.
+//! (Amazon Pinpoint developer guide, `permissions-streams`) gives them. The page prints the confused-deputy
+//! conditions since 2022-07-22; without a source the trust policy is the page's older form. The permission to
+//! use a stream's customer managed key is on no page of Pinpoint's: it comes from those of the streams.
 
 use serde_json::{Value, json};
 
@@ -48,9 +49,8 @@ pub fn trust_policy(partition: Partition, source: Option<&SourceProject>) -> Val
     json!({"Version": VERSION, "Statement": [statement]})
 }
 
-/// What the role may do: put records to the stream, describe it, and, for a stream that is encrypted with
-/// a customer managed key, generate data keys with that key (Kinesis developer guide, "Permissions to use
-/// user-generated KMS keys").
+/// What the role may do: put records to the stream, describe it, and use the customer managed key of a
+/// stream that is encrypted with one.
 #[must_use]
 pub fn permissions_policy(stream: &StreamArn, key: Option<&KeyArn>) -> Value {
     let actions = match stream.kind() {
@@ -60,10 +60,35 @@ pub fn permissions_policy(stream: &StreamArn, key: Option<&KeyArn>) -> Value {
     let to_stream = json!({"Effect": "Allow", "Action": actions, "Resource": [stream.to_string()]});
     let statement = match key {
         None => to_stream,
-        Some(key) => json!([
-            to_stream,
-            {"Effect": "Allow", "Action": ["kms:GenerateDataKey"], "Resource": [key.to_string()]},
-        ]),
+        Some(key) => json!([to_stream, use_of_key(stream, key)]),
     };
     json!({"Version": VERSION, "Statement": statement})
+}
+
+/// What a producer needs of the key that encrypts the stream.
+///
+/// Kinesis: `kms:GenerateDataKey`, for this stream alone by the encryption context that Kinesis sends
+/// (Kinesis developer guide, "Permissions to use user-generated KMS keys", `permissions-user-key-KMS`).
+///
+/// Firehose: `kms:GenerateDataKey` and `kms:Decrypt`. AWS Health notice of 2026-04-20: callers of `PutRecord`
+/// and `PutRecordBatch` need both, for streams created from that day on, and for all from 2027-02-28 on;
+/// quoted in ministryofjustice/modernisation-platform issues 12957 and 12960, and seen to be needed in
+/// modernisation-platform-environments pull request 19063. Not narrowed: AWS asks not to rely on the form
+/// of Firehose's encryption context, and `kms:ViaService` is neither documented for this nor tried.
+fn use_of_key(stream: &StreamArn, key: &KeyArn) -> Value {
+    match stream.kind() {
+        StreamKind::Kinesis => json!({
+            "Effect": "Allow",
+            "Action": ["kms:GenerateDataKey"],
+            "Resource": [key.to_string()],
+            "Condition": {
+                "StringEquals": {"kms:EncryptionContext:aws:kinesis:arn": stream.to_string()},
+            },
+        }),
+        StreamKind::Firehose => json!({
+            "Effect": "Allow",
+            "Action": ["kms:GenerateDataKey", "kms:Decrypt"],
+            "Resource": [key.to_string()],
+        }),
+    }
 }

@@ -16,6 +16,7 @@ use crate::policy::{
 use super::name::{RoleKey, RoleName, RolePath};
 use super::observed::ObservedRole;
 use super::ownership::{Owner, RESERVED_TAG_PREFIX};
+use super::tag_key;
 
 /// The role that a resource declares.
 #[derive(Clone, Debug)]
@@ -113,17 +114,31 @@ pub enum SpecError {
         /// Its partition.
         other: Partition,
     },
+    /// The stream and the key that encrypts it are in different places.
+    #[error(
+        "spec.destination.kmsKeyArn is in {} of account {}, but the stream is in {} of account {}: name the key that encrypts the stream; it must be in the stream's partition, Region and account",
+        key.region(), key.account(), stream.region(), stream.account()
+    )]
+    KeyElsewhere {
+        /// The stream.
+        stream: Box<StreamArn>,
+        /// The key.
+        key: Box<KeyArn>,
+    },
     /// A number is out of IAM's range.
     #[error("spec.maxSessionDurationSeconds: {0} is not between 3600 and 43200")]
     SessionDuration(i32),
-    /// A tag key is reserved.
+    /// A tag key is reserved, or could be taken for one that is.
     #[error(
-        "spec.tags: the key {0:?} is reserved; keys must not begin with aws: or {RESERVED_TAG_PREFIX}"
+        "spec.tags: the key {0:?} is reserved; keys must not begin with aws: or {RESERVED_TAG_PREFIX}, in any case or width of letters"
     )]
     ReservedTag(String),
-    /// Two tag keys are one to IAM (IAM user guide, "Rules for tagging in IAM").
+    /// A tag key could be taken for another one once it is trimmed.
+    #[error("spec.tags: the key {0:?} begins or ends with white space; remove that")]
+    TagKeyWithOuterSpace(String),
+    /// Two tag keys are one to IAM (IAM user guide, "Rules for tagging in IAM"), or could be.
     #[error(
-        "spec.tags: {0:?} and {1:?} differ only by case, and IAM takes them for one key; remove one"
+        "spec.tags: {0:?} and {1:?} differ only by case or width, and IAM takes such keys for one; remove one"
     )]
     TagKeysDifferByCase(String, String),
     /// The object has no identity: it was never stored by an API server.
@@ -161,11 +176,11 @@ pub fn desired(
         Some(_) | None => Ok(()),
     };
     partition_of("source.region", source.as_ref().map(|s| s.region.partition()))?;
-    partition_of("destination.kmsKeyArn", key.as_ref().map(KeyArn::partition))?;
     partition_of(
         "permissionsBoundaryArn",
         permissions_boundary.as_ref().map(PolicyArn::partition),
     )?;
+    check_key(&stream, key.as_ref())?;
 
     if !(3600..=43200).contains(&spec.max_session_duration_seconds) {
         return Err(SpecError::SessionDuration(spec.max_session_duration_seconds));
@@ -294,14 +309,29 @@ fn source_project(source: &Source, stream: &StreamArn) -> Result<SourceProject, 
     })
 }
 
+/// A Region is of one partition, so that its comparison covers both.
+fn check_key(stream: &StreamArn, key: Option<&KeyArn>) -> Result<(), SpecError> {
+    match key {
+        Some(key) if (key.region(), key.account()) != (stream.region(), stream.account()) => {
+            Err(SpecError::KeyElsewhere {
+                stream: Box::new(stream.clone()),
+                key: Box::new(key.clone()),
+            })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), SpecError> {
     let mut seen = BTreeMap::new();
     for key in tags.keys() {
-        let lower = key.to_lowercase();
-        if lower.starts_with("aws:") || lower.starts_with(RESERVED_TAG_PREFIX) {
+        if tag_key::is_reserved(key) {
             return Err(SpecError::ReservedTag(key.clone()));
         }
-        if let Some(other) = seen.insert(lower, key) {
+        if tag_key::has_outer_space(key) {
+            return Err(SpecError::TagKeyWithOuterSpace(key.clone()));
+        }
+        if let Some(other) = seen.insert(tag_key::folded(key), key) {
             return Err(SpecError::TagKeysDifferByCase(other.clone(), key.clone()));
         }
     }

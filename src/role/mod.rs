@@ -9,6 +9,7 @@ mod order;
 mod ownership;
 mod plan;
 mod recent;
+mod tag_key;
 
 pub use deletion::{Deletion, DeletionRequest, Kept, plan_deletion};
 pub use desired::{
@@ -21,3 +22,4 @@ pub use ownership::{
 };
 pub use plan::{Change, NewRole, Plan, Precedence, Refusal, Write, plan};
 pub use recent::{Outcome, RecentWrites};
+pub use tag_key::{folded as folded_tag_key, is_reserved as is_reserved_tag_key};

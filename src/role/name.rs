@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::policy::{AccountId, InvalidIdentifier};
+use crate::policy::{AccountId, InvalidIdentifier, is_plain_path};
 
 const LONGEST_NAME: usize = 64;
 /// Hexadecimal digits of the hash in a shortened default name. With 96 bits, an author cannot find a second
@@ -102,23 +102,28 @@ impl fmt::Display for RoleName {
 pub struct RolePath(String);
 
 impl RolePath {
-    /// Parses `/`, or up to 512 printable ASCII characters that begin and end with `/`.
+    /// Parses `/`, or up to 512 characters that begin and end with `/`. Narrower than IAM, which takes any
+    /// printable ASCII: what a policy reads as a wildcard or a variable is refused, and so are empty segments.
     ///
     /// # Errors
-    /// When `text` is anything else.
+    /// When `text` is anything else, or is IAM's own path for service-linked roles.
     pub fn parse(text: &str) -> Result<Self, InvalidIdentifier> {
         let inner = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
-        let fits = text == "/"
-            || (text.len() <= 512
-                && inner.is_some_and(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_graphic())));
-        if fits {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidIdentifier::new(
+        if !(text == "/" || (text.len() <= 512 && inner.is_some_and(is_plain_path))) {
+            return Err(InvalidIdentifier::new(
                 text,
-                "a path: /, or up to 512 characters that begin and end with /, as in /streaming/",
-            ))
+                "a path: /, or up to 512 characters that begin and end with / and hold no spaces, no // and none of *?${}, as in /streaming/",
+            ));
         }
+        // IAM API reference, `CreateServiceLinkedRole`: only that call makes roles there.
+        let first = inner.and_then(|inner| inner.split('/').next());
+        if first.is_some_and(|first| first.eq_ignore_ascii_case("aws-service-role")) {
+            return Err(InvalidIdentifier::new(
+                text,
+                "a path for a role of your own: IAM keeps /aws-service-role/ for service-linked roles; use another, as in /streaming/",
+            ));
+        }
+        Ok(Self(text.into()))
     }
 
     /// The path as declared.
@@ -164,10 +169,27 @@ mod tests {
         for name in ["", "has space", "semi;colon", "snøhvit", &"x".repeat(65)] {
             assert!(RoleName::parse(name).is_err(), "{name:?} should be refused");
         }
-        for path in ["", "x", "/x", "x/", "//", "/has space/", &format!("/{}/", "x".repeat(511))] {
+        for path in [
+            "",
+            "x",
+            "/x",
+            "x/",
+            "//",
+            "//x/",
+            "/x//",
+            "/x//y/",
+            "/has space/",
+            "/x*/",
+            "/x?/",
+            "/${aws:username}/",
+            "/x\n/",
+            "/aws-service-role/",
+            "/AWS-service-role/a.amazonaws.com/",
+            &format!("/{}/", "x".repeat(511)),
+        ] {
             assert!(RolePath::parse(path).is_err(), "{path:?} should be refused");
         }
-        for path in ["/", "/x/", "/x/y/"] {
+        for path in ["/", "/x/", "/x/y/", "/aws-service-roles/", "/x/aws-service-role/"] {
             assert!(RolePath::parse(path).is_ok(), "{path:?} should be accepted");
         }
     }
