@@ -380,6 +380,7 @@ pub(super) fn status_after(
             previous.role_id,
             progress.role.as_ref().map(|role| role.role_id.clone()),
         ),
+        adopted: previous.adopted,
         destination: destination_label(&resource.spec.destination),
         tag_keys: progress
             .tag_keys
