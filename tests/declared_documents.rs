@@ -1,4 +1,5 @@
-//! The documents that a resource declares, held against AWS's own page.
+//! The documents that a resource declares, held against AWS's own page, in its older form (2018 to 2022)
+//! without conditions and in that of today.
 
 #![allow(
     clippy::unwrap_used,
@@ -45,7 +46,7 @@ fn from_page(document: &str) -> Value {
 }
 
 #[test]
-fn with_only_name_and_destination_the_documents_are_those_of_awss_page() {
+fn with_only_name_and_destination_the_documents_are_those_of_awss_page_before_2022() {
     for (field, arn, page) in [
         ("kinesisStreamArn", KINESIS_ARN, KINESIS),
         ("firehoseDeliveryStreamArn", FIREHOSE_ARN, FIREHOSE),
@@ -65,10 +66,14 @@ fn with_only_name_and_destination_the_documents_are_those_of_awss_page() {
 }
 
 #[test]
-fn a_source_adds_the_confused_deputy_conditions_in_its_own_partition() {
-    for (partition, region) in
-        [("aws", "eu-central-1"), ("aws-cn", "cn-north-1"), ("aws-us-gov", "us-gov-west-1")]
-    {
+fn a_source_adds_the_conditions_of_awss_page_of_today_in_its_own_partition() {
+    for (partition, region) in [
+        ("aws", "eu-central-1"),
+        ("aws-cn", "cn-north-1"),
+        ("aws-us-gov", "us-gov-west-1"),
+        ("aws-eusc", "eusc-de-east-1"),
+        ("aws-iso-b", "us-isob-east-1"),
+    ] {
         for (application, expected) in [
             (None, "*"),
             (Some("0123456789abcdef0123456789abcdef"), "0123456789abcdef0123456789abcdef"),
@@ -104,20 +109,74 @@ fn the_region_of_the_stream_may_differ_from_that_of_the_project() {
     assert!(declared(spec).is_ok());
 }
 
+/// The key that encrypts the streams.
+const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
 #[test]
-fn a_customer_managed_key_adds_the_permission_to_generate_data_keys_with_it_alone() {
-    let key = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+fn the_key_of_a_kinesis_stream_gives_data_keys_for_that_stream_alone() {
     let role =
-        declared(json!({"destination": {"kinesisStreamArn": KINESIS_ARN, "kmsKeyArn": key}}))
+        declared(json!({"destination": {"kinesisStreamArn": KINESIS_ARN, "kmsKeyArn": KEY}}))
             .unwrap();
     let expected = json!({
         "Version": "2012-10-17",
         "Statement": [
             from_page(KINESIS)["Statement"],
-            {"Effect": "Allow", "Action": ["kms:GenerateDataKey"], "Resource": [key]},
+            {
+                "Effect": "Allow",
+                "Action": ["kms:GenerateDataKey"],
+                "Resource": [KEY],
+                "Condition": {
+                    "StringEquals": {"kms:EncryptionContext:aws:kinesis:arn": KINESIS_ARN},
+                },
+            },
         ],
     });
     assert_eq!(role.permissions_policy.to_value(), expected);
+}
+
+#[test]
+fn the_key_of_a_firehose_stream_gives_data_keys_and_decrypts() {
+    let destination = json!({"firehoseDeliveryStreamArn": FIREHOSE_ARN, "kmsKeyArn": KEY});
+    let role = declared(json!({"destination": destination})).unwrap();
+    let expected = json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            from_page(FIREHOSE)["Statement"],
+            {
+                "Effect": "Allow",
+                "Action": ["kms:GenerateDataKey", "kms:Decrypt"],
+                "Resource": [KEY],
+            },
+        ],
+    });
+    assert_eq!(role.permissions_policy.to_value(), expected);
+}
+
+#[test]
+fn a_key_that_is_not_where_the_stream_is_is_refused_naming_both_places() {
+    for (key, place) in [
+        ("arn:aws:kms:eu-west-1:111122223333:key/a", "in eu-west-1 of account 111122223333,"),
+        (
+            "arn:aws:kms:us-east-1:444455556666:key/111122223333",
+            "in us-east-1 of account 444455556666,",
+        ),
+        ("arn:aws-cn:kms:cn-north-1:111122223333:key/a", "in cn-north-1 of account 111122223333,"),
+        (
+            "arn:aws:kms:us-west-2:111122223333:key/mrk-1234",
+            "in us-west-2 of account 111122223333,",
+        ),
+    ] {
+        for (field, arn) in
+            [("kinesisStreamArn", KINESIS_ARN), ("firehoseDeliveryStreamArn", FIREHOSE_ARN)]
+        {
+            let spec = json!({"destination": {field: arn, "kmsKeyArn": key}});
+            let message = declared(spec).expect_err("should be refused").to_string();
+            assert!(message.starts_with("spec.destination.kmsKeyArn"), "{message}");
+            for said in [place, "the stream is in us-east-1 of account 111122223333"] {
+                assert!(message.contains(said), "{message:?} should say {said:?}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -134,17 +193,10 @@ fn what_cannot_work_together_is_refused_naming_both_sides() {
         "destination": {"kinesisStreamArn": KINESIS_ARN},
         "permissionsBoundaryArn": "arn:aws-cn:iam::111122223333:policy/boundary",
     });
-    let key_elsewhere = json!({
-        "destination": {
-            "kinesisStreamArn": KINESIS_ARN,
-            "kmsKeyArn": "arn:aws-cn:kms:cn-north-1:111122223333:key/1234abcd",
-        },
-    });
     for (spec, sides) in [
         (other_account, ["111122223333", "444455556666"]),
         (other_partition, ["partition aws ", "aws-cn"]),
         (other_boundary, ["partition aws ", "permissionsBoundaryArn is in aws-cn"]),
-        (key_elsewhere, ["partition aws ", "kmsKeyArn is in aws-cn"]),
     ] {
         let message = declared(spec).expect_err("should be refused").to_string();
         for side in sides {
@@ -154,8 +206,29 @@ fn what_cannot_work_together_is_refused_naming_both_sides() {
 }
 
 #[test]
-fn tag_keys_that_iam_takes_for_one_are_refused_naming_both() {
-    let spec = json!({"destination": {"kinesisStreamArn": KINESIS_ARN}, "tags": {"Team": "a", "team": "b"}});
-    let message = declared(spec).expect_err("should be refused").to_string();
-    assert!(message.contains("\"Team\" and \"team\""), "{message}");
+fn tag_keys_that_iam_could_take_for_one_are_refused_naming_both() {
+    for (one, other) in
+        [("Team", "team"), ("team", "\u{ff54}eam"), ("id", "\u{131}d"), ("key", "\u{212a}ey")]
+    {
+        let spec = json!({"destination": {"kinesisStreamArn": KINESIS_ARN}, "tags": {one: "a", other: "b"}});
+        let message = declared(spec).expect_err("should be refused").to_string();
+        assert!(message.contains(&format!("{one:?} and {other:?}")), "{message}");
+    }
+}
+
+#[test]
+fn tag_keys_that_iam_could_take_for_those_of_ownership_are_refused() {
+    for (key, said) in [
+        ("streamrole.dev/uid", "reserved"),
+        ("\u{17f}treamrole.dev/uid", "reserved"),
+        ("streamrole.dev/u\u{131}d", "reserved"),
+        (" streamrole.dev/uid", "reserved"),
+        ("\u{ff41}ws:x", "reserved"),
+        ("team ", "white space"),
+        ("\u{3000}team", "white space"),
+    ] {
+        let spec = json!({"destination": {"kinesisStreamArn": KINESIS_ARN}, "tags": {key: "a"}});
+        let message = declared(spec).expect_err("should be refused").to_string();
+        assert!(message.contains(&format!("{key:?}")) && message.contains(said), "{message}");
+    }
 }

@@ -4,6 +4,7 @@
 
 mod conditions;
 mod reference;
+mod rules;
 mod v1alpha1;
 
 pub use conditions::{ConditionType, Reason, condition, conditions_after};

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, CustomResourceExt as _, KubeSchema};
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::conditions::ConditionType;
+use super::rules;
 
 /// The finalizer that keeps a resource until its role has been dealt with as its deletion policy says.
 pub const FINALIZER: &str = "streamrole.dev/finalizer";
@@ -29,30 +30,6 @@ pub const ABANDON_ANNOTATION: &str = "streamrole.dev/abandon";
 
 /// Any new value of this annotation asks for a reconcile now; the status echoes the value it handled.
 pub const RECONCILE_REQUESTED_AT_ANNOTATION: &str = "streamrole.dev/reconcile-requested-at";
-
-// `find` gives '' for an ARN that is malformed: its own rule says so, and these stay silent. Conditionals
-// rather than optionals, because the API server's cost estimate knows the lengths of the former only.
-macro_rules! cel_stream_arn {
-    ($destination:literal) => {
-        concat!(
-            "(has(",
-            $destination,
-            ".kinesisStreamArn) ? ",
-            $destination,
-            ".kinesisStreamArn : has(",
-            $destination,
-            ".firehoseDeliveryStreamArn) ? ",
-            $destination,
-            ".firehoseDeliveryStreamArn : '')"
-        )
-    };
-}
-
-macro_rules! cel_source_partition {
-    () => {
-        "(self.source.region.startsWith('cn-') ? 'arn:aws-cn' : self.source.region.startsWith('us-gov-') ? 'arn:aws-us-gov' : 'arn:aws')"
-    };
-}
 
 /// What the user declares about one IAM role.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -87,19 +64,9 @@ macro_rules! cel_source_partition {
     validation = Rule::new(
         "has(self.roleName) == has(oldSelf.roleName) && (!has(self.roleName) || self.roleName == oldSelf.roleName)"
     ).message("roleName cannot be changed: IAM cannot rename a role. Create another resource with the new name, then delete this one").field_path(".roleName"),
-    validation = Rule::new(concat!(
-        "!has(self.source) || ", cel_stream_arn!("self.destination"), ".find('[0-9]{12}') in ['', self.source.accountId]"
-    )).message(Message::Expression(concat!(
-        "'destination is in account ' + ", cel_stream_arn!("self.destination"), ".find('[0-9]{12}') + ' but source.accountId is ' + self.source.accountId + ': Amazon Pinpoint streams only to a stream in its own account'"
-    ).into())).field_path(".destination"),
-    validation = Rule::new(concat!(
-        "!has(self.source) || ", cel_stream_arn!("self.destination"), ".find('^arn:[a-z-]+') in ['', ", cel_source_partition!(), "]"
-    )).message(Message::Expression(concat!(
-        "'destination is in ' + ", cel_stream_arn!("self.destination"), ".find('^arn:[a-z-]+') + ' but source.region ' + self.source.region + ' is in ' + ", cel_source_partition!(), " + ': both must be in the same partition'"
-    ).into())).field_path(".destination"),
-    validation = Rule::new(concat!(
-        "!has(self.permissionsBoundaryArn) || ", cel_stream_arn!("self.destination"), ".find('^arn:[a-z-]+') in ['', self.permissionsBoundaryArn.find('^arn:[a-z-]+')]"
-    )).message("permissionsBoundaryArn must be in the same partition as the destination").field_path(".permissionsBoundaryArn"),
+    validation = Rule::new(rules::source_has_account_of_stream()).message(Message::Expression(rules::source_has_another_account())).field_path(".destination"),
+    validation = Rule::new(rules::source_has_partition_of_stream()).message(Message::Expression(rules::source_has_another_partition())).field_path(".source.region"),
+    validation = Rule::new(rules::boundary_has_partition_of_stream()).message("permissionsBoundaryArn must be in the same partition as the destination").field_path(".permissionsBoundaryArn"),
 )]
 pub struct PinpointEventStreamRoleSpec {
     /// Name of the IAM role: 1 to 64 letters, digits and any of `_+=,.@-`, unique in the account without
@@ -110,12 +77,13 @@ pub struct PinpointEventStreamRoleSpec {
     #[x_kube(validation = Rule::new("self.matches('^[a-zA-Z0-9_+=,.@-]+$')").message("roleName may hold only letters, digits and the characters _+=,.@-"))]
     pub role_name: Option<String>,
 
-    /// Path of the IAM role: `/`, or a string that begins and ends with `/`, at most 512 characters.
-    /// Cannot be changed.
+    /// Path of the IAM role: `/`, or names between slashes, at most 512 characters, without spaces and
+    /// `*?${}`. `/aws-service-role/` is IAM's own. Cannot be changed.
     #[serde(default = "default_path")]
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(
-        validation = Rule::new("self.matches('^/([!-~]+/)?$')").message("path must be /, or begin and end with / and hold no spaces, as in /streaming/"),
+        validation = Rule::new(rules::is_path()).message("path must be /, or begin and end with / and hold no spaces, no // and none of *?${}, as in /streaming/"),
+        validation = Rule::new("!self.matches('(?i)^/aws-service-role/')").message("path must not be below /aws-service-role/: IAM keeps that for service-linked roles. Use another, as in /streaming/"),
         validation = Rule::new("self == oldSelf").message("path cannot be changed: IAM cannot move a role. Create another resource with the new path, then delete this one")
     )]
     pub path: String,
@@ -138,7 +106,7 @@ pub struct PinpointEventStreamRoleSpec {
     /// permissions boundary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new(r"self.matches('^arn:(aws|aws-cn|aws-us-gov):iam::(aws|[0-9]{12}):policy/([!-~]+/)?[a-zA-Z0-9_+=,.@-]{1,128}$')").message("permissionsBoundaryArn must be the ARN of a managed policy, as in arn:aws:iam::111122223333:policy/boundary"))]
+    #[x_kube(validation = Rule::new(rules::is_policy_arn()).message("permissionsBoundaryArn must be the ARN of a managed policy, as in arn:aws:iam::111122223333:policy/boundary"))]
     pub permissions_boundary_arn: Option<String>,
 
     /// Longest session, in seconds, for which the role can be assumed: 3600 to 43200.
@@ -147,12 +115,14 @@ pub struct PinpointEventStreamRoleSpec {
     pub max_session_duration_seconds: i32,
 
     /// Tags of the IAM role. Tags that others put on the role are left alone. Keys that begin with `aws:`
-    /// or `streamrole.dev/` are reserved, and IAM does not tell keys apart by case.
+    /// or `streamrole.dev/` are reserved, keys do not begin or end with white space, and IAM does not tell
+    /// them apart by case.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "tags_schema")]
     #[x_kube(
         validation = Rule::new(r"self.all(key, key.matches('^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$'))").message("tags: a key must be 1 to 128 letters, digits, spaces and any of _.:/=+@-"),
-        validation = Rule::new("self.all(key, !key.lowerAscii().startsWith('aws:') && !key.lowerAscii().startsWith('streamrole.dev/'))").message("tags: keys that begin with aws: or streamrole.dev/ are reserved"),
+        validation = Rule::new(rules::no_key_is_reserved()).message("tags: keys that begin with aws: or streamrole.dev/ are reserved, in any case or width of letters"),
+        validation = Rule::new(rules::keys_have_no_outer_space()).message("tags: a key must not begin or end with white space"),
         validation = Rule::new(r"self.all(key, self[key].matches('^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$'))").message("tags: a value must be at most 256 letters, digits, spaces and any of _.:/=+@-")
     )]
     pub tags: BTreeMap<String, String>,
@@ -186,28 +156,38 @@ pub struct PinpointEventStreamRoleSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("has(self.kinesisStreamArn) != has(self.firehoseDeliveryStreamArn)").message("destination needs exactly one of kinesisStreamArn and firehoseDeliveryStreamArn"),
-    validation = Rule::new(concat!(
-        "!has(self.kmsKeyArn) || ", cel_stream_arn!("self"), ".find('^arn:[a-z-]+') in ['', self.kmsKeyArn.find('^arn:[a-z-]+')]"
-    )).message("kmsKeyArn must be in the same partition as the stream").field_path(".kmsKeyArn"),
+    validation = Rule::new(rules::key_is_where_stream_is()).message(Message::Expression(rules::key_is_elsewhere())).field_path(".kmsKeyArn"),
 )]
 pub struct Destination {
     /// ARN of a Kinesis data stream, as in `arn:aws:kinesis:us-east-1:111122223333:stream/app-events`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
-    #[x_kube(validation = Rule::new("self.matches('^arn:(aws|aws-cn|aws-us-gov):kinesis:[a-z0-9-]+:[0-9]{12}:stream/[a-zA-Z0-9_.-]{1,128}$')").message("kinesisStreamArn must be the ARN of a Kinesis data stream, as in arn:aws:kinesis:us-east-1:111122223333:stream/app-events"))]
+    #[x_kube(
+        validation = Rule::new(rules::is_arn("kinesis", "stream/[a-zA-Z0-9_.-]{1,128}")).message("kinesisStreamArn must be the ARN of a Kinesis data stream, as in arn:aws:kinesis:us-east-1:111122223333:stream/app-events"),
+        validation = Rule::new(rules::region_is_of_partition()).message("kinesisStreamArn must name a Region of its partition, as in arn:aws:kinesis:us-east-1:111122223333:stream/app-events")
+    )]
     pub kinesis_stream_arn: Option<String>,
 
     /// ARN of a Firehose stream, as in `arn:aws:firehose:us-east-1:111122223333:deliverystream/app-events`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
-    #[x_kube(validation = Rule::new("self.matches('^arn:(aws|aws-cn|aws-us-gov):firehose:[a-z0-9-]+:[0-9]{12}:deliverystream/[a-zA-Z0-9_.-]{1,64}$')").message("firehoseDeliveryStreamArn must be the ARN of a Firehose stream, as in arn:aws:firehose:us-east-1:111122223333:deliverystream/app-events"))]
+    #[x_kube(
+        validation = Rule::new(rules::is_arn("firehose", "deliverystream/[a-zA-Z0-9_.-]{1,64}")).message("firehoseDeliveryStreamArn must be the ARN of a Firehose stream, as in arn:aws:firehose:us-east-1:111122223333:deliverystream/app-events"),
+        validation = Rule::new(rules::region_is_of_partition()).message("firehoseDeliveryStreamArn must name a Region of its partition, as in arn:aws:firehose:us-east-1:111122223333:deliverystream/app-events")
+    )]
     pub firehose_delivery_stream_arn: Option<String>,
 
-    /// ARN of the customer managed KMS key that encrypts the stream, if any: the role may then generate
-    /// data keys with it. The key's own policy must allow the role too.
+    /// ARN of the customer managed KMS key that encrypts the stream, if any, in the stream's account and
+    /// Region; of a multi-Region key, that of the stream's Region. For a Kinesis data stream the role may
+    /// then generate data keys with it, for this stream alone; for a Firehose stream also decrypt, which
+    /// Firehose demands for streams created since 2026-04-20, and for all from 2027-02-28 on. The key's own
+    /// policy must allow the role too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
-    #[x_kube(validation = Rule::new("self.matches('^arn:(aws|aws-cn|aws-us-gov):kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]{1,128}$')").message("kmsKeyArn must be the ARN of a key (not of an alias), as in arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"))]
+    #[x_kube(
+        validation = Rule::new(rules::is_arn("kms", "key/[a-zA-Z0-9-]{1,128}")).message("kmsKeyArn must be the ARN of a key (not of an alias), as in arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
+        validation = Rule::new(rules::region_is_of_partition()).message("kmsKeyArn must name a Region of its partition, as in arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+    )]
     pub kms_key_arn: Option<String>,
 }
 
@@ -220,9 +200,9 @@ pub struct Source {
     #[x_kube(validation = Rule::new("self.matches('^[0-9]{12}$')").message("accountId must be 12 digits, in quotes, as in \"111122223333\""))]
     pub account_id: String,
 
-    /// The AWS Region of the Pinpoint project, as in `us-east-1`.
+    /// The AWS Region of the Pinpoint project, as in `us-east-1`, in the partition of the destination.
     #[schemars(length(min = 1, max = 64))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-z]{2,}(-[a-z]+)+-[0-9]+$')").message("region must be the code of an AWS Region, as in us-east-1"))]
+    #[x_kube(validation = Rule::new(rules::is_region("self")).message("region must be the code of an AWS Region, as in us-east-1"))]
     pub region: String,
 
     /// The ID of the Pinpoint project (application), 32 hexadecimal digits. Absent means any project of
@@ -274,38 +254,45 @@ pub struct PinpointEventStreamRoleStatus {
 
     /// The reason of the condition `Ready`, where field selectors can reach it, as in
     /// `kubectl get pesr --field-selector status.reason=AccessDenied`.
+    #[schemars(length(max = 1024))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 
     /// Name of the IAM role.
+    #[schemars(length(max = 64))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_name: Option<String>,
 
     /// ARN of the IAM role.
+    #[schemars(length(max = 2048))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
 
     /// Stable and unique ID of the IAM role, as in `AROADBQP57FF2AEXAMPLE`. Another ID under the same name
     /// is another role.
+    #[schemars(length(max = 128))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_id: Option<String>,
 
-    /// Whether the role existed before this resource and was adopted by it. Remembered because the tag that says so can
-    /// be stripped from the role.
+    /// Whether the role existed before this resource and was adopted by it. Remembered here, because the tag
+    /// on the role that says so can be stripped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<bool>,
 
     /// The stream that events go to, shortened for people: `kinesis/<stream>` or `firehose/<stream>`.
+    #[schemars(length(max = 256))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
 
     /// Keys of `spec.tags` that the controller has put on the role, so that it removes them, and only
     /// them, when they leave the spec.
+    #[schemars(length(max = 256), inner(length(max = 128)))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub tag_keys: Vec<String>,
 
     /// The value of the annotation `streamrole.dev/reconcile-requested-at` that was handled last.
+    #[schemars(length(max = 262_144))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
 
@@ -314,12 +301,14 @@ pub struct PinpointEventStreamRoleStatus {
     pub last_change_time: Option<Time>,
 
     /// Differences between the live role and the declaration that were seen and left as they are.
+    #[schemars(length(max = 128))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub drift: Vec<DriftedField>,
 
     /// `Ready`, `TrustPolicySynced` and `PermissionsPolicySynced`; `Reconciling` and `Stalled` only while
     /// they are true.
+    #[schemars(length(max = 32))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -330,11 +319,14 @@ pub struct PinpointEventStreamRoleStatus {
 #[serde(rename_all = "camelCase")]
 pub struct DriftedField {
     /// Where the difference is, as in `trustPolicy.Statement[0].Principal.Service`.
+    #[schemars(length(max = 2048))]
     pub path: String,
     /// What the resource declares; absent when it declares nothing there.
+    #[schemars(length(max = 2048))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired: Option<String>,
     /// What the live role has; absent when it has nothing there.
+    #[schemars(length(max = 2048))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<String>,
 }
@@ -390,9 +382,24 @@ pub fn crd() -> CustomResourceDefinition {
         }
         if let Some(status) = schema.properties.as_mut().and_then(|p| p.get_mut("status")) {
             status.default = Some(JSON(json!({"observedGeneration": -1})));
+            limit_conditions(status);
         }
     }
     crd
+}
+
+/// The limits that Kubernetes itself has on conditions (`metav1.Condition`), which its `OpenAPI` leaves out.
+fn limit_conditions(status: &mut JSONSchemaProps) {
+    let conditions = status.properties.as_mut().and_then(|fields| fields.get_mut("conditions"));
+    let Some(JSONSchemaPropsOrArray::Schema(condition)) = conditions.and_then(|c| c.items.as_mut())
+    else {
+        return;
+    };
+    for (field, longest) in [("type", 316), ("reason", 1024), ("message", 32_768)] {
+        if let Some(field) = condition.properties.as_mut().and_then(|p| p.get_mut(field)) {
+            field.max_length = Some(longest);
+        }
+    }
 }
 
 fn without_nullable(schema: Value) -> Value {

@@ -433,7 +433,12 @@ impl<'a> Arn<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use proptest::string::string_regex;
+
     use super::*;
 
     #[test]
@@ -605,6 +610,88 @@ mod tests {
             "us-east-1\n",
         ] {
             assert!(Region::parse(code).is_err(), "{code:?} should be refused");
+        }
+    }
+
+    /// A Region as its partition's pattern has it, which the schema's rules are built from.
+    fn region() -> impl Strategy<Value = (Partition, String)> {
+        select(&Partition::ALL[..]).prop_flat_map(|partition| {
+            let code = string_regex(&partition.region_pattern()).expect("a regular expression");
+            (Just(partition), code)
+        })
+    }
+
+    /// An ARN of each kind in the same place.
+    fn arns() -> impl Strategy<Value = [String; 4]> {
+        let path = string_regex(&format!("({PATH_SEGMENT_PATTERN}/){{0,3}}"));
+        let path = path.expect("a regular expression");
+        (region(), "[0-9]{12}", "[a-zA-Z0-9_.-]{1,64}", "[a-zA-Z0-9-]{1,128}", path).prop_map(
+            |((partition, region), account, name, key, path)| {
+                [
+                    format!("arn:{partition}:kinesis:{region}:{account}:stream/{name}"),
+                    format!("arn:{partition}:firehose:{region}:{account}:deliverystream/{name}"),
+                    format!("arn:{partition}:kms:{region}:{account}:key/{key}"),
+                    format!("arn:{partition}:iam::{account}:policy/{path}{name}"),
+                ]
+            },
+        )
+    }
+
+    fn printed(text: &str) -> [Option<String>; 4] {
+        [
+            StreamArn::parse_kinesis(text).ok().map(|arn| arn.to_string()),
+            StreamArn::parse_firehose(text).ok().map(|arn| arn.to_string()),
+            KeyArn::parse(text).ok().map(|arn| arn.to_string()),
+            PolicyArn::parse(text).ok().map(|arn| arn.to_string()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_region_by_the_pattern_is_of_that_partition_alone((partition, code) in region()) {
+            let parsed = Region::parse(&code);
+            prop_assert_eq!(parsed.map(|r| (r.partition(), r.to_string())), Ok((partition, code.clone())));
+            let having = Partition::ALL.into_iter().filter(|partition| partition.has_region(&code));
+            prop_assert_eq!(having.count(), 1);
+        }
+
+        #[test]
+        fn an_arn_prints_as_it_was_written_and_is_of_one_kind(arns in arns()) {
+            for (kind, arn) in arns.into_iter().enumerate() {
+                let mut expected = [None, None, None, None];
+                expected[kind] = Some(arn.clone());
+                prop_assert_eq!(printed(&arn), expected);
+            }
+        }
+
+        #[test]
+        fn a_region_of_another_partition_is_refused(
+            (partition, _) in region(), (other, code) in region(), account in "[0-9]{12}",
+        ) {
+            let arn = format!("arn:{partition}:kinesis:{code}:{account}:stream/a");
+            prop_assert_eq!(StreamArn::parse_kinesis(&arn).is_ok(), partition == other);
+        }
+
+        #[test]
+        fn a_wildcard_a_variable_or_white_space_anywhere_is_refused(
+            arns in arns(), at in any::<prop::sample::Index>(), intruder in select(&["*", "?", "$", "{", "}", " ", "\n", "\0", "\u{e9}", "${a}"][..]),
+        ) {
+            for arn in arns {
+                let mut arn = arn;
+                arn.insert_str(at.index(arn.len() + 1), intruder);
+                prop_assert_eq!(printed(&arn), [None, None, None, None], "{:?}", arn);
+            }
+        }
+
+        #[test]
+        fn any_text_is_refused_or_prints_as_it_was_written(
+            text in "(arn:(aws|aws-cn|aws-iso|.{0,4}):(kinesis|firehose|kms|iam|.{0,4}):(us-east-1|cn-north-1|.{0,9}):([0-9]{12}|aws|.{0,9}):(stream/|deliverystream/|key/|policy/|.{0,9}).{0,9})|.{0,20}",
+        ) {
+            for again in printed(&text).into_iter().flatten() {
+                prop_assert_eq!(&again, &text);
+                let special = again.contains(['*', '?', '$', '{', '}', ' ']);
+                prop_assert!(!special);
+            }
         }
     }
 }

@@ -70,12 +70,6 @@ fn value<'a>(tags: &'a BTreeMap<String, String>, key: &str) -> Option<&'a String
     tags.get(key).or_else(|| in_another_case().map(|(_, value)| value))
 }
 
-/// Whether `key` is one of the tags that the controller keeps for itself, or of those that AWS does.
-pub(super) fn is_reserved(key: &str) -> bool {
-    let key = key.trim().to_lowercase();
-    key.starts_with("aws:") || key.starts_with(RESERVED_TAG_PREFIX)
-}
-
 /// Whether the role existed before the resource that owns it.
 #[must_use]
 pub fn is_adopted(tags: &BTreeMap<String, String>) -> bool {

@@ -14,7 +14,8 @@ use crate::policy::{
 use super::desired::DesiredRole;
 use super::observed::ObservedRole;
 use super::order::{Effect, Effects, Step, order};
-use super::ownership::{ADOPTED_TAG, Owner, Ownership, Standing, is_adopted, is_reserved};
+use super::ownership::{ADOPTED_TAG, Owner, Ownership, Standing, is_adopted};
+use super::tag_key::is_reserved;
 
 /// How many characters of a value, and of a path to it, are shown.
 const MAX_VALUE: usize = 600;

@@ -1,0 +1,190 @@
+//! The longer CEL rules of the schema, built from the tables that the parsers in `policy` use, so that the API
+//! server and the controller cannot come apart. ARNs are compared field by field: each search is anchored, and
+//! no part of it can run over a colon.
+//!
+//! `find` gives '' for an ARN that is malformed: its own rule says so, and the rules that compare it with
+//! another field stay silent. Conditionals rather than optionals, and `find` rather than `split`, where a
+//! length matters: the API server's cost estimate knows no other.
+
+use crate::policy::{PATH_SEGMENT_PATTERN, Partition};
+
+/// All of an ARN before its resource, when it says where that is.
+const PLACE: &str = "^arn:[a-z0-9-]+:[a-z0-9-]+:[a-z0-9-]+:[0-9]{12}:";
+
+/// Within that: partition, then Region and account.
+const PARTITION: &str = "^arn:[a-z0-9-]+:";
+const REGION_AND_ACCOUNT: &str = "[a-z0-9-]+:[0-9]{12}:$";
+
+/// White space, and the Hangul fillers, which are letters that show none.
+const BLANK: &str = r"\\p{Z}\\x{115F}\\x{1160}\\x{3164}\\x{FFA0}";
+
+/// Every letter and digit outside of ASCII that a usual fold makes letters of `aws` or `streamrole.dev` of, and
+/// their neighbours. A unit test holds it against `role::tag_key`.
+const LOOK_ALIKES: &[(u32, u32)] = &[
+    (0xAA, 0xAA),
+    (0xBA, 0xBA),
+    (0x17F, 0x17F),
+    (0x2B0, 0x2B8),
+    (0x2E0, 0x2E4),
+    (0x1D2C, 0x1D6A),
+    (0x2090, 0x209C),
+    (0x2100, 0x214F),
+    (0x2160, 0x217F),
+    (0x24B6, 0x24E9),
+    (0x2C7C, 0x2C7D),
+    (0xA7F1, 0xA7F4),
+    (0xFB00, 0xFB06),
+    (0xFF21, 0xFF5A),
+    (0x1D400, 0x1D7FF),
+    (0x1F130, 0x1F189),
+];
+
+/// For each partition what `form` makes of it, as alternatives.
+fn each_partition(form: impl Fn(Partition) -> String) -> String {
+    Partition::ALL.map(form).join("|")
+}
+
+/// The declared stream ARN below `destination`; '' when there is none.
+fn stream(destination: &str) -> String {
+    format!(
+        "(has({destination}.kinesisStreamArn) ? {destination}.kinesisStreamArn : has({destination}.firehoseDeliveryStreamArn) ? {destination}.firehoseDeliveryStreamArn : '')"
+    )
+}
+
+fn place(arn: &str) -> String {
+    format!("{arn}.find('{PLACE}')")
+}
+
+/// Whether `self` is an ARN of a known partition and this service, with this resource.
+pub(super) fn is_arn(service: &str, resource: &str) -> String {
+    let partitions = each_partition(|partition| partition.to_string());
+    format!("self.matches('^arn:({partitions}):{service}:[a-z0-9-]+:[0-9]{{12}}:{resource}$')")
+}
+
+/// Whether the Region of the ARN `self` is one of its partition.
+pub(super) fn region_is_of_partition() -> String {
+    let places =
+        each_partition(|partition| format!("{partition}:[a-z]+:{}", partition.region_pattern()));
+    format!("!self.matches('{PLACE}') || self.matches('^arn:({places}):')")
+}
+
+/// Whether `code` is the code of a Region.
+pub(super) fn is_region(code: &str) -> String {
+    format!("{code}.matches('^({})$')", each_partition(Partition::region_pattern))
+}
+
+/// Whether `self` is the ARN of a managed policy.
+pub(super) fn is_policy_arn() -> String {
+    let partitions = each_partition(|partition| partition.to_string());
+    format!(
+        "self.matches('^arn:({partitions}):iam::(aws|[0-9]{{12}}):policy/({PATH_SEGMENT_PATTERN}/)*[a-zA-Z0-9_+=,.@-]{{1,128}}$')"
+    )
+}
+
+/// Whether `self` is a path of a role.
+pub(super) fn is_path() -> String {
+    format!("self.matches('^/({PATH_SEGMENT_PATTERN}/)*$')")
+}
+
+/// Whether the stream of the spec `self` is in the account of its source.
+pub(super) fn source_has_account_of_stream() -> String {
+    let place = place(&stream("self.destination"));
+    format!("!has(self.source) || {place} == '' || {place}.split(':')[4] == self.source.accountId")
+}
+
+pub(super) fn source_has_another_account() -> String {
+    let place = place(&stream("self.destination"));
+    format!(
+        "'destination is in account ' + {place}.find('[0-9]{{12}}:$').replace(':', '') + ' but source.accountId is ' + self.source.accountId + ': Amazon Pinpoint streams only to a stream in its own account'"
+    )
+}
+
+/// Whether the stream of the spec `self` is in the partition of its source.
+pub(super) fn source_has_partition_of_stream() -> String {
+    let place = place(&stream("self.destination"));
+    let regions = each_partition(|partition| format!("{partition}:{}", partition.region_pattern()));
+    let is_region = is_region("self.source.region");
+    format!(
+        "!has(self.source) || {place} == '' || !{is_region} || ({place}.find('{PARTITION}') + self.source.region).matches('^arn:({regions})$')"
+    )
+}
+
+pub(super) fn source_has_another_partition() -> String {
+    let place = place(&stream("self.destination"));
+    format!(
+        "'destination is in partition ' + {place}.find('{PARTITION}').replace('arn:', '').replace(':', '') + ' but source.region is ' + self.source.region + ': both must be in the same partition'"
+    )
+}
+
+/// Whether the boundary of the spec `self` is in the partition of its stream.
+pub(super) fn boundary_has_partition_of_stream() -> String {
+    let place = place(&stream("self.destination"));
+    format!(
+        "!has(self.permissionsBoundaryArn) || {place} == '' || self.permissionsBoundaryArn.find('{PARTITION}') in ['', {place}.find('{PARTITION}')]"
+    )
+}
+
+/// Whether the key of the destination `self` is where its stream is.
+pub(super) fn key_is_where_stream_is() -> String {
+    let stream = place(&stream("self"));
+    let key = place("self.kmsKeyArn");
+    let same = |part: &str| format!("{key}.find('{part}') == {stream}.find('{part}')");
+    format!(
+        "!has(self.kmsKeyArn) || {stream} == '' || {key} == '' || ({} && {})",
+        same(PARTITION),
+        same(REGION_AND_ACCOUNT)
+    )
+}
+
+pub(super) fn key_is_elsewhere() -> String {
+    let stream = place(&stream("self"));
+    let key = place("self.kmsKeyArn");
+    format!(
+        "'kmsKeyArn begins with ' + {key} + ' but the ARN of the stream with ' + {stream} + ' - name the key that encrypts the stream, which is in its partition, Region and account'"
+    )
+}
+
+/// Whether no tag key of `self` begins or ends with white space.
+pub(super) fn keys_have_no_outer_space() -> String {
+    format!("self.all(key, !key.matches('^[{BLANK}]|[{BLANK}]$'))")
+}
+
+/// Whether no tag key of `self` is reserved, or is made of letters that look like those of one that is. `(?i)`
+/// folds a long s too. The second part takes the letters in any order: it looks only at keys with a look-alike.
+pub(super) fn no_key_is_reserved() -> String {
+    let look_alikes: String = LOOK_ALIKES
+        .iter()
+        .map(|&(first, last)| {
+            if first == last {
+                format!(r"\\x{{{first:X}}}")
+            } else {
+                format!(r"\\x{{{first:X}}}-\\x{{{last:X}}}")
+            }
+        })
+        .collect();
+    format!(
+        "self.all(key, !key.matches('(?i)^(aws:|streamrole[.]dev/)') && !(key.matches('[{look_alikes}]') && key.matches('(?i)^([aws{look_alikes}]{{3}}:|[streamol{look_alikes}]{{9,10}}[.][dev{look_alikes}]{{3}}/)')))"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::role::folded_tag_key;
+
+    #[test]
+    fn the_look_alikes_are_all_that_the_fold_knows() {
+        let prefixes = ["aws:", "streamrole.dev/"];
+        for letter in ('\u{80}'..='\u{33fff}').filter(|letter| letter.is_alphanumeric()) {
+            let fold = folded_tag_key(&letter.to_string());
+            let disguises =
+                !fold.is_empty() && prefixes.iter().any(|prefix| prefix.contains(&fold));
+            let code = u32::from(letter);
+            let listed = LOOK_ALIKES.iter().any(|(first, last)| (*first..=*last).contains(&code));
+            assert!(
+                listed || !disguises,
+                "{letter:?} ({code:#x}) reads as {fold:?} and is not listed"
+            );
+        }
+    }
+}
