@@ -49,7 +49,7 @@ generate: check-tools ## Writes every file that comes from the code.
 	mv docs/reference.md.new docs/reference.md
 	for package in helm/streamrole/files kustomize/base; do \
 		cp crds/streamrole.dev_pinpointeventstreamroles.yaml deploy/$$package/crd.yaml && \
-		cp deploy/rbac/clusterrole.yaml deploy/rbac/role.yaml deploy/$$package/ || exit 1; \
+		cp deploy/rbac/clusterrole.yaml deploy/rbac/role.yaml deploy/policies/source-warning.yaml deploy/$$package/ || exit 1; \
 	done
 	set -e; for policy in controller without-tags adoption take-over boundary; do \
 		cargo run --quiet -- iam-policy $$policy > deploy/iam/new; \
