@@ -63,6 +63,7 @@ image-test: ## The container image, built and started without a registry; needs 
 deny: ## Licences, sources, duplicates and known vulnerabilities of the dependencies.
 	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }
 	cargo deny --workspace check --hide-inclusion-graph
+	cargo deny --manifest-path fuzz/Cargo.toml check --hide-inclusion-graph advisories sources
 
 check-go:
 	@command -v go >/dev/null || { echo "Go is missing: the tests build kstatus, Argo CD's interpreter and promtool with it; see https://go.dev/dl"; exit 1; }

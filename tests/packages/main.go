@@ -97,7 +97,7 @@ func renderAll(folder string) error {
 		}
 	}
 	for _, path := range []string{"base", "overlays/irsa", "overlays/pod-identity", "overlays/monitoring"} {
-		text, err := kustomize(path)
+		text, err := kustomize(filepath.Join(kustomizeFolder, path))
 		if err != nil {
 			return fmt.Errorf("kustomize %s: %w", path, err)
 		}
@@ -112,13 +112,9 @@ func write(folder, name, text string) error {
 	return os.WriteFile(filepath.Join(folder, name+".yaml"), []byte(text), 0o644)
 }
 
-func loadChart() (*chart.Chart, error) {
-	return loader.Load(chartFolder)
-}
-
 // renderChart gives what `helm install streamrole --namespace streamrole-system` would apply with these values.
 func renderChart(given values) (string, error) {
-	loaded, err := loadChart()
+	loaded, err := loader.Load(chartFolder)
 	if err != nil {
 		return "", err
 	}
@@ -157,9 +153,8 @@ func render(loaded *chart.Chart, given values) (string, error) {
 }
 
 // kustomize gives what `kubectl apply -k` would apply, with its restrictions on where files may be.
-func kustomize(path string) (string, error) {
-	made, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).
-		Run(filesys.MakeFsOnDisk(), filepath.Join(kustomizeFolder, path))
+func kustomize(folder string) (string, error) {
+	made, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
 	if err != nil {
 		return "", err
 	}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
 
+	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/lint"
 	"helm.sh/helm/v3/pkg/lint/support"
 )
@@ -71,7 +73,7 @@ func TestBothPackageFormsInstallTheImageOfThisVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base, err := kustomize("base")
+	base, err := kustomize(kustomizeFolder + "/base")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,8 +85,15 @@ func TestBothPackageFormsInstallTheImageOfThisVersion(t *testing.T) {
 	}
 }
 
-func TestAReleasedChartInstallsTheImageByTheDigestThatWasSigned(t *testing.T) {
+func TestReleasedPackagesInstallTheImageByTheDigestThatWasSigned(t *testing.T) {
 	signed, other := "sha256:"+strings.Repeat("1", 64), "sha256:"+strings.Repeat("2", 64)
+	released := t.TempDir()
+	if err := os.CopyFS(released, os.DirFS("../../deploy")); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := exec.Command("bash", released+"/pin-image", signed).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
 	for _, c := range []struct {
 		name  string
 		image values
@@ -96,11 +105,10 @@ func TestAReleasedChartInstallsTheImageByTheDigestThatWasSigned(t *testing.T) {
 		{"with a digest", values{"digest": other}, "@" + other},
 		{"with both", values{"tag": "dev", "digest": other}, "@" + other},
 	} {
-		chart, err := loadChart()
+		chart, err := loader.Load(released + "/helm/streamrole")
 		if err != nil {
 			t.Fatal(err)
 		}
-		chart.Metadata.Annotations = map[string]string{"streamrole.dev/image-digest": signed}
 		rendered, err := render(chart, values{"image": c.image})
 		if err != nil {
 			t.Fatal(err)
@@ -115,6 +123,13 @@ func TestAReleasedChartInstallsTheImageByTheDigestThatWasSigned(t *testing.T) {
 			}
 		}
 	}
+	base, err := kustomize(released + "/kustomize/overlays/pod-identity")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if image := "image: ghcr.io/streamrole/streamrole@" + signed + "\n"; !strings.Contains(base, image) {
+		t.Errorf("kustomize does not have %q", image)
+	}
 }
 
 // Each case is what the user reads after `helm install`.
@@ -128,7 +143,7 @@ func TestTheNotesSayWhoIsAnAuthor(t *testing.T) {
 		{"with all editors", values{"rbac": values{"userRoles": values{"edit": true}}}, "everyone with the ClusterRole edit or admin in a namespace"},
 		{"without roles", values{"rbac": values{"create": false}}, "whoever you grant write access to"},
 	} {
-		chart, err := loadChart()
+		chart, err := loader.Load(chartFolder)
 		if err != nil {
 			t.Fatal(err)
 		}
