@@ -49,7 +49,7 @@ generate: check-tools ## Writes every file that comes from the code.
 	mv docs/reference.md.new docs/reference.md
 	for package in helm/streamrole/files kustomize/base; do \
 		cp crds/streamrole.dev_pinpointeventstreamroles.yaml deploy/$$package/crd.yaml && \
-		cp deploy/rbac/clusterrole.yaml deploy/rbac/role.yaml deploy/$$package/ || exit 1; \
+		cp deploy/rbac/clusterrole.yaml deploy/rbac/role.yaml deploy/policies/source-warning.yaml deploy/$$package/ || exit 1; \
 	done
 	set -e; for policy in controller without-tags adoption take-over boundary own-role; do \
 		cargo run --quiet -- iam-policy $$policy > deploy/iam/new; \
@@ -63,6 +63,7 @@ image-test: ## The container image, built and started without a registry; needs 
 deny: ## Licences, sources, duplicates and known vulnerabilities of the dependencies.
 	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }
 	cargo deny --workspace check --hide-inclusion-graph
+	cargo deny --manifest-path fuzz/Cargo.toml check --hide-inclusion-graph advisories sources
 
 check-go:
 	@command -v go >/dev/null || { echo "Go is missing: the tests build kstatus, Argo CD's interpreter and promtool with it; see https://go.dev/dl"; exit 1; }

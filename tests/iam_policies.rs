@@ -245,6 +245,7 @@ fn the_cloudformation_template_holds_the_same_policies() {
         ("AdoptionPolicy", ADOPTION),
         ("TakeOverPolicy", TAKE_OVER),
         ("BoundaryPolicy", BOUNDARY),
+        ("OwnRolePolicy", OWN_ROLE),
     ];
     for (resource, policy) in table {
         let held = resolved(&template["Resources"][resource]["Properties"]["PolicyDocument"]);

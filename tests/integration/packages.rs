@@ -6,12 +6,14 @@ use std::process::Command;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod, PodSpec};
-use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use support::eventually;
 use tokio::sync::OnceCell;
 
 use crate::world::{World, binary, kubectl, stack};
@@ -206,5 +208,120 @@ async fn the_packages_install_the_crd_that_the_code_declares() {
             of_kind(&documents(name).await, "CustomResourceDefinition");
         let specs: Vec<_> = crds.into_iter().map(|crd| crd.spec).collect();
         assert_eq!(specs, std::slice::from_ref(&declared.spec), "{name}");
+    }
+}
+
+/// The rules that `edit` has once these `ClusterRole`s are installed: the controller manager, which the stack does not
+/// run, gathers them by label.
+async fn rules_of_edit(world: &World, installed: &[ClusterRole]) -> Vec<PolicyRule> {
+    let cluster_roles: Api<ClusterRole> = Api::all(world.client.clone());
+    let edit = cluster_roles.get("edit").await.unwrap();
+    let selectors = edit.aggregation_rule.unwrap().cluster_role_selectors.unwrap();
+    let there = cluster_roles.list(&ListParams::default()).await.unwrap();
+    let selected = there.iter().chain(installed).filter(|role| {
+        selectors.iter().any(|selector| {
+            let wanted = selector.match_labels.as_ref().unwrap();
+            wanted.iter().all(|(key, value)| role.labels().get(key) == Some(value))
+        })
+    });
+    selected.flat_map(|role| role.rules.clone().unwrap_or_default()).collect()
+}
+
+/// Lets the user `user` do in the namespace what these rules allow.
+async fn allow(world: &World, user: &str, rules: Vec<PolicyRule>) {
+    let name = &format!("{}-{user}", world.namespace);
+    let cluster_roles: Api<ClusterRole> = Api::all(world.client.clone());
+    let role = json!({"metadata": {"name": name}, "rules": rules});
+    let role = serde_json::from_value(role).unwrap();
+    cluster_roles.create(&PostParams::default(), &role).await.unwrap();
+    let bindings: Api<RoleBinding> = Api::namespaced(world.client.clone(), &world.namespace);
+    let binding = json!({
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+    });
+    let binding = serde_json::from_value(binding).unwrap();
+    bindings.create(&PostParams::default(), &binding).await.unwrap();
+}
+
+/// What the API server says when the user does this in this namespace: nothing when it lets the user.
+async fn refusal(user: &str, namespace: &str, arguments: &[&str]) -> Option<String> {
+    let mut kubectl = stack().await.kubectl();
+    kubectl.args(["--as", user, "-n", namespace]).args(arguments);
+    let run = tokio::task::spawn_blocking(move || kubectl.output()).await.unwrap().unwrap();
+    (!run.status.success()).then(|| String::from_utf8_lossy(&run.stderr).into_owned())
+}
+
+#[tokio::test]
+async fn only_those_who_are_given_it_are_authors_unless_all_editors_are() {
+    let world = World::without_controller("authors").await;
+    let manifest = stack().await.scratch("authors.yaml");
+    let sample = include_str!("../../deploy/samples/kinesis.yaml");
+    std::fs::write(&manifest, sample).unwrap();
+    let apply = ["apply", "--dry-run=server", "-f", manifest.to_str().unwrap()];
+    let (read, other) = (["get", "pesr"], ["create", "configmap", "c", "--dry-run=server"]);
+
+    for (name, editors_are_authors) in
+        [("helm-default", false), ("kustomize-base", false), ("helm-everything", true)]
+    {
+        let installed: Vec<ClusterRole> = of_kind(&documents(name).await, "ClusterRole");
+        let editor = &format!("editor-{name}");
+        allow(&world, editor, rules_of_edit(&world, &installed).await).await;
+        eventually("the editor to be one", || async {
+            refusal(editor, "authors", &other).await.map_or(Ok(()), Err)
+        })
+        .await;
+        assert_eq!(refusal(editor, "authors", &read).await, None, "{name}: editors read it");
+        let refused = refusal(editor, "authors", &apply).await;
+        assert_eq!(refused.is_none(), editors_are_authors, "{name}: {refused:?}");
+        assert!(refused.is_none_or(|said| said.contains("Forbidden")), "{name}");
+
+        // The ClusterRole that is there to be bound suffices by itself.
+        let author = &format!("author-{name}");
+        let of_authors = |role: &ClusterRole| role.name_any() == "streamrole-edit";
+        let of_authors = installed.into_iter().find(of_authors).unwrap();
+        allow(&world, author, of_authors.rules.unwrap()).await;
+        eventually("the author to be one", || async {
+            refusal(author, "authors", &apply).await.map_or(Ok(()), Err)
+        })
+        .await;
+        assert_eq!(refusal(author, "authors", &read).await, None, "{name}: authors read it");
+        assert!(refusal(author, "default", &apply).await.is_some(), "{name}: elsewhere too");
+        assert!(refusal(author, "authors", &other).await.is_some(), "{name}: anything");
+    }
+}
+
+#[tokio::test]
+async fn both_package_forms_warn_of_a_missing_source_and_guard_the_port() {
+    let shipped = include_str!("../../deploy/policies/source-warning.yaml");
+    let [policy, binding]: [Value; 2] =
+        serde_saphyr::from_multiple(shipped).unwrap().try_into().unwrap();
+    for name in ["helm-default", "kustomize-base"] {
+        let documents = documents(name).await;
+        for expected in [&policy, &binding] {
+            let kind = expected["kind"].as_str().unwrap();
+            let [found] = of_kind::<Value>(&documents, kind).try_into().unwrap();
+            assert_eq!(found["spec"], expected["spec"], "{name}");
+            assert_eq!(found["metadata"]["name"], expected["metadata"]["name"], "{name}");
+            assert_eq!(found["metadata"].get("namespace"), None, "{name}: {kind}");
+        }
+        let [guard]: [NetworkPolicy; 1] = of_kind(&documents, "NetworkPolicy").try_into().unwrap();
+        let guard = guard.spec.unwrap();
+        let pods = deployment(&documents).spec.unwrap().selector;
+        assert_eq!(guard.pod_selector.unwrap(), pods, "{name}");
+        let expected = json!([{
+            "ports": [{"port": "metrics"}],
+            "from": [{"namespaceSelector": {"matchLabels": {"streamrole.dev/metrics": "allowed"}}}],
+        }]);
+        assert_eq!(serde_json::to_value(guard.ingress).unwrap(), expected, "{name}");
+    }
+    let namespaced = documents("helm-namespaced").await;
+    let kind = "ValidatingAdmissionPolicyBinding";
+    let [found] = of_kind::<Value>(&namespaced, kind).try_into().unwrap();
+    let here = &found["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"][0];
+    assert_eq!(here["values"], json!(["default", "kube-public"]));
+    let single = documents("helm-single").await;
+    for kind in [kind, "ValidatingAdmissionPolicy", "NetworkPolicy", "ClusterRole"] {
+        assert_eq!(of_kind::<Value>(&single, kind), Vec::<Value>::new(), "{kind} can be left out");
     }
 }

@@ -31,9 +31,10 @@ var renderings = map[string]values{
 	"everything": {
 		"image":             values{"digest": "sha256:" + strings.Repeat("0", 64)},
 		"imagePullSecrets":  []any{values{"name": "registry"}},
-		"aws":               values{"region": "cn-north-1", "roleArn": "arn:aws-cn:iam::111122223333:role/streamrole-controller"},
+		"aws":               values{"region": "cn-north-1", "roleArn": "arn:aws-cn:iam::111122223333:role/streamrole-controller/streamrole-controller"},
+		"rbac":              values{"userRoles": values{"edit": true}},
 		"serviceAccount":    values{"annotations": values{"example.com/owner": "platform"}},
-		"controller":        values{"logLevel": "debug", "logFormat": "text", "resync": "1h", "concurrency": 20},
+		"controller":        values{"listen": "0.0.0.0:9090", "logLevel": "debug", "logFormat": "text", "resync": "1h", "concurrency": 20},
 		"tracing":           values{"otlpEndpoint": "http://collector:4318"},
 		"extraEnv":          []any{values{"name": "OTEL_SERVICE_NAME", "value": "streamrole-eu"}},
 		"priorityClassName": "system-cluster-critical",
@@ -50,13 +51,13 @@ var renderings = map[string]values{
 		"serviceMonitor": values{"enabled": true, "labels": values{"release": "prometheus"}},
 		"prometheusRule": values{"enabled": true, "labels": values{"release": "prometheus"}},
 		"dashboard":      values{"enabled": true, "annotations": values{"grafana_folder": "AWS"}},
-		"networkPolicy": values{"enabled": true, "metricsFrom": []any{values{
+		"networkPolicy": values{"metricsFrom": []any{values{
 			"namespaceSelector": values{"matchLabels": values{"kubernetes.io/metadata.name": "monitoring"}},
 		}}},
 	},
 	"namespaced": {
 		"controller":    values{"watchNamespaces": []any{"default", "kube-public"}},
-		"networkPolicy": values{"enabled": true},
+		"networkPolicy": values{"metricsFrom": []any{}},
 	},
 	"single": {
 		"replicaCount":        1,
@@ -64,8 +65,10 @@ var renderings = map[string]values{
 		"podDisruptionBudget": values{"enabled": false},
 		"service":             values{"enabled": false},
 		"crds":                values{"install": false},
-		"rbac":                values{"create": false, "userRoles": false},
+		"rbac":                values{"create": false, "userRoles": values{"view": false}},
+		"admissionWarnings":   values{"enabled": false},
 		"serviceAccount":      values{"create": false, "name": "existing"},
+		"networkPolicy":       values{"enabled": false},
 	},
 }
 
@@ -94,7 +97,7 @@ func renderAll(folder string) error {
 		}
 	}
 	for _, path := range []string{"base", "overlays/irsa", "overlays/pod-identity", "overlays/monitoring"} {
-		text, err := kustomize(path)
+		text, err := kustomize(filepath.Join(kustomizeFolder, path))
 		if err != nil {
 			return fmt.Errorf("kustomize %s: %w", path, err)
 		}
@@ -109,23 +112,28 @@ func write(folder, name, text string) error {
 	return os.WriteFile(filepath.Join(folder, name+".yaml"), []byte(text), 0o644)
 }
 
-func loadChart() (*chart.Chart, error) {
-	return loader.Load(chartFolder)
-}
-
 // renderChart gives what `helm install streamrole --namespace streamrole-system` would apply with these values.
 func renderChart(given values) (string, error) {
-	loaded, err := loadChart()
+	loaded, err := loader.Load(chartFolder)
 	if err != nil {
 		return "", err
 	}
+	return render(loaded, given)
+}
+
+// renderFiles gives what each template makes of these values, the notes too.
+func renderFiles(loaded *chart.Chart, given values) (map[string]string, error) {
 	release := chartutil.ReleaseOptions{Name: "streamrole", Namespace: "streamrole-system", IsInstall: true}
 	// Checks the values against the schema too.
 	all, err := chartutil.ToRenderValues(loaded, given, release, chartutil.DefaultCapabilities)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	rendered, err := engine.Render(loaded, all)
+	return engine.Render(loaded, all)
+}
+
+func render(loaded *chart.Chart, given values) (string, error) {
+	rendered, err := renderFiles(loaded, given)
 	if err != nil {
 		return "", err
 	}
@@ -145,9 +153,8 @@ func renderChart(given values) (string, error) {
 }
 
 // kustomize gives what `kubectl apply -k` would apply, with its restrictions on where files may be.
-func kustomize(path string) (string, error) {
-	made, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).
-		Run(filesys.MakeFsOnDisk(), filepath.Join(kustomizeFolder, path))
+func kustomize(folder string) (string, error) {
+	made, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
 	if err != nil {
 		return "", err
 	}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
 
+	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/lint"
 	"helm.sh/helm/v3/pkg/lint/support"
 )
@@ -39,6 +41,10 @@ func TestValuesThatCannotWorkAreRefusedByName(t *testing.T) {
 		{"two replicas that both work", values{"leaderElection": values{"enabled": false}}, []string{"leaderElection.enabled", "replicaCount"}},
 		{"nothing to scrape", values{"service": values{"enabled": false}, "serviceMonitor": values{"enabled": true}}, []string{"service.enabled"}},
 		{"no service account", values{"serviceAccount": values{"create": false}}, []string{"serviceAccount.name"}},
+		{"one switch for readers and authors", values{"rbac": values{"userRoles": true}}, []string{"userRoles"}},
+		{"a port without an address", values{"controller": values{"listen": ":8080"}}, []string{"listen"}},
+		{"an address without a port", values{"controller": values{"listen": "0.0.0.0"}}, []string{"listen"}},
+		{"an address that probes cannot reach", values{"controller": values{"listen": "127.0.0.1:8080"}}, []string{"listen"}},
 		{"less time than stopping takes", values{"terminationGracePeriodSeconds": 20}, []string{"terminationGracePeriodSeconds"}},
 	} {
 		_, err := renderChart(c.given)
@@ -67,7 +73,7 @@ func TestBothPackageFormsInstallTheImageOfThisVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base, err := kustomize("base")
+	base, err := kustomize(kustomizeFolder + "/base")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,5 +82,92 @@ func TestBothPackageFormsInstallTheImageOfThisVersion(t *testing.T) {
 		if !strings.Contains(rendered, image) {
 			t.Errorf("%s does not have %q", name, image)
 		}
+	}
+}
+
+func TestReleasedPackagesInstallTheImageByTheDigestThatWasSigned(t *testing.T) {
+	signed, other := "sha256:"+strings.Repeat("1", 64), "sha256:"+strings.Repeat("2", 64)
+	released := t.TempDir()
+	if err := os.CopyFS(released, os.DirFS("../../deploy")); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := exec.Command("bash", released+"/pin-image", signed).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	for _, c := range []struct {
+		name  string
+		image values
+		want  string
+	}{
+		{"as released", values{}, "@" + signed},
+		{"from a mirror", values{"repository": "mirror/streamrole"}, "@" + signed},
+		{"with a tag", values{"tag": "dev"}, ":dev"},
+		{"with a digest", values{"digest": other}, "@" + other},
+		{"with both", values{"tag": "dev", "digest": other}, "@" + other},
+	} {
+		chart, err := loader.Load(released + "/helm/streamrole")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rendered, err := render(chart, values{"image": c.image})
+		if err != nil {
+			t.Fatal(err)
+		}
+		images := regexp.MustCompile(`image: \S*streamrole(\S*)`).FindAllStringSubmatch(rendered, -1)
+		if len(images) != 2 {
+			t.Fatalf("%s: images of the controller and of helm test: %v", c.name, images)
+		}
+		for _, image := range images {
+			if image[1] != c.want {
+				t.Errorf("%s: %s, not %s", c.name, image[1], c.want)
+			}
+		}
+	}
+	base, err := kustomize(released + "/kustomize/overlays/pod-identity")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if image := "image: ghcr.io/streamrole/streamrole@" + signed + "\n"; !strings.Contains(base, image) {
+		t.Errorf("kustomize does not have %q", image)
+	}
+}
+
+// Each case is what the user reads after `helm install`.
+func TestTheNotesSayWhoIsAnAuthor(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		given values
+		words string
+	}{
+		{"by default", values{}, "only cluster admins, until you bind the ClusterRole streamrole-edit"},
+		{"with all editors", values{"rbac": values{"userRoles": values{"edit": true}}}, "everyone with the ClusterRole edit or admin in a namespace"},
+		{"without roles", values{"rbac": values{"create": false}}, "whoever you grant write access to"},
+	} {
+		chart, err := loader.Load(chartFolder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := renderFiles(chart, c.given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if notes := files["streamrole/templates/NOTES.txt"]; !strings.Contains(notes, c.words) {
+			t.Errorf("%s: %q is not in:\n%s", c.name, c.words, notes)
+		}
+	}
+}
+
+func TestThePortFollowsTheAddress(t *testing.T) {
+	rendered, err := renderChart(values{"controller": values{"listen": "[::]:9090"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range []string{"--listen=[::]:9090\n", "containerPort: 9090\n", "targetPort: metrics\n"} {
+		if !strings.Contains(rendered, words) {
+			t.Errorf("%q is missing", words)
+		}
+	}
+	if count := strings.Count(rendered, "8080"); count != 1 {
+		t.Errorf("8080 is there %d times, not only as the Service's port", count)
 	}
 }

@@ -18,16 +18,17 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
 
   values = {
-    partition         = local.partition
-    account_id        = local.account_id
-    role_prefix       = var.role_prefix
-    cluster_uid       = var.cluster_uid
-    other_cluster_uid = var.other_cluster_uid
-    boundary_arn      = var.boundary_arn
+    partition           = local.partition
+    account_id          = local.account_id
+    role_prefix         = var.role_prefix
+    cluster_uid         = var.cluster_uid
+    other_cluster_uid   = var.other_cluster_uid
+    boundary_arn        = var.boundary_arn
+    controller_role_arn = aws_iam_role.controller.arn
   }
 
   policies = merge(
-    { streamrole = "policy.json" },
+    { streamrole = "policy.json", streamrole-own-role = "policy-own-role.json" },
     var.allow_adoption ? { streamrole-adoption = "policy-adoption.json" } : {},
     var.other_cluster_uid != "" ? { streamrole-take-over = "policy-take-over.json" } : {},
     var.boundary_arn != "" ? { streamrole-boundary = "policy-boundary.json" } : {},
@@ -62,6 +63,7 @@ locals {
 
 resource "aws_iam_role" "controller" {
   name        = var.role_name
+  path        = "/streamrole-controller/" # role_prefix must not cover it
   description = "The streamrole controller"
 
   # As text on both sides: the two trusts are objects of different types.

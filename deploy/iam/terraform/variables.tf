@@ -1,7 +1,12 @@
 variable "role_name" {
-  description = "Name of the controller's own role. Keep it outside of role_prefix."
+  description = "Name of the controller's own role. Its path is /streamrole-controller/."
   type        = string
   default     = "streamrole-controller"
+
+  validation {
+    condition     = can(regex("^[0-9A-Za-z_+=,.@-]{1,64}$", var.role_name))
+    error_message = "role_name must be 1 to 64 letters, digits and any of _+=,.@-."
+  }
 }
 
 variable "role_prefix" {
@@ -9,8 +14,16 @@ variable "role_prefix" {
   type        = string
 
   validation {
-    condition     = startswith(var.role_prefix, "/")
-    error_message = "role_prefix must begin with /."
+    condition     = can(regex("^/[0-9A-Za-z_+=,.@/-]*$", var.role_prefix))
+    error_message = "role_prefix must begin with / and hold letters, digits and any of _+=,.@/- only."
+  }
+
+  # The path of the controller's own role, as in main.tf: variables cannot refer to locals.
+  validation {
+    condition = !(
+      startswith("/streamrole-controller/", var.role_prefix) || startswith(var.role_prefix, "/streamrole-controller/")
+    )
+    error_message = "role_prefix covers the controller's own role, whose path is /streamrole-controller/. Choose a longer one, as in /streaming/."
   }
 }
 

@@ -31,9 +31,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{- /* A released chart knows the digest of its image. It is not in values.yaml, where it would win over a tag that the user
+sets, and where `helm upgrade --reuse-values` would keep it. */ -}}
 {{- define "streamrole.image" -}}
-{{- if .Values.image.digest -}}
-{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- $released := index (default dict .Chart.Annotations) "streamrole.dev/image-digest" -}}
+{{- with coalesce .Values.image.digest (ternary $released "" (empty .Values.image.tag)) -}}
+{{ $.Values.image.repository }}@{{ . }}
 {{- else -}}
 {{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
 {{- end -}}

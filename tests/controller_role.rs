@@ -1,0 +1,42 @@
+//! Where the Terraform module and the `CloudFormation` template put the controller's own role: at a path that no managed
+//! role can have.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use serde_json::Value;
+
+const TEMPLATE: &str = include_str!("../deploy/iam/cloudformation.yaml");
+const MODULE: &str = include_str!("../deploy/iam/terraform/main.tf");
+const VARIABLES: &str = include_str!("../deploy/iam/terraform/variables.tf");
+
+const PATH: &str = "/streamrole-controller/";
+
+#[test]
+fn the_template_refuses_each_prefix_of_the_controller_s_own_role() {
+    let template: Value = serde_saphyr::from_str(TEMPLATE).unwrap();
+    assert_eq!(template["Resources"]["Role"]["Properties"]["Path"], PATH);
+    let resource =
+        format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role{PATH}${{RoleName}}");
+    let own = &template["Resources"]["OwnRolePolicy"]["Properties"]["PolicyDocument"];
+    assert_eq!(own["Statement"][0]["Resource"]["Fn::Sub"], resource);
+
+    // What is no longer than the path, by the rule; what is longer, by the pattern.
+    let rule = &template["Rules"]["RolePrefixLeavesOwnRole"]["Assertions"][0]["Assert"];
+    let refused = &rule["Fn::Not"][0]["Fn::Contains"];
+    let prefixes: Vec<_> = (1..=PATH.len()).map(|length| PATH.get(..length).unwrap()).collect();
+    assert_eq!(refused[0], Value::from(prefixes));
+    assert_eq!(refused[1]["Ref"], "RolePrefix");
+    let pattern = &template["Parameters"]["RolePrefix"]["AllowedPattern"];
+    assert_eq!(*pattern, format!("^/(?!{})[\\w+=,.@/-]*$", PATH.trim_start_matches('/')));
+}
+
+#[test]
+fn the_module_puts_the_role_where_its_prefix_cannot_reach() {
+    assert!(MODULE.contains(&format!("path        = \"{PATH}\"")));
+    let either = format!(
+        "startswith(\"{PATH}\", var.role_prefix) || startswith(var.role_prefix, \"{PATH}\")"
+    );
+    assert!(VARIABLES.contains(&either));
+    assert!(MODULE.contains("\"policy-own-role.json\""));
+    assert!(MODULE.contains("controller_role_arn = aws_iam_role.controller.arn"));
+}
