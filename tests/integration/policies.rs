@@ -82,7 +82,7 @@ async fn mark(world: &World, metadata: Value) {
     namespaces.patch(&world.namespace, &PatchParams::default(), &patch).await.unwrap();
 }
 
-/// Sets a key of the policies' ConfigMap; null removes it.
+/// Sets a key of the policies' `ConfigMap`; null removes it.
 async fn set_parameter(world: &World, key: &str, value: Value) {
     let config_maps: Api<ConfigMap> = Api::namespaced(world.client.clone(), &world.namespace);
     let patch = Patch::Merge(json!({"data": {key: value}}));
