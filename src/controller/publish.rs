@@ -117,9 +117,9 @@ fn as_of_now(
 pub(super) fn publish_farewell(
     resource: &impl kube::Resource<DynamicType = ()>,
     context: &Context,
-    farewell: Farewell,
+    farewell: &Farewell,
 ) {
-    let (reason, note) = match &farewell {
+    let (reason, note) = match farewell {
         Farewell::Deleted(name) => ("Deleted", format!("Deleted the IAM role {name}.")),
         Farewell::Released(name) => (
             "Released",

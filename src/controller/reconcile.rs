@@ -213,7 +213,7 @@ async fn let_go(
     drop(worker);
     match cleaned_up {
         Ok(farewell) => {
-            publish::publish_farewell(resource, context, farewell);
+            publish::publish_farewell(resource, context, &farewell);
             let uid = resource.uid().unwrap_or_default();
             context.requeue.forget(&uid);
             context.requeue.let_go(&uid);

@@ -44,7 +44,7 @@ pub(super) async fn reconcile(
         });
         done.await.map_err(finalized)?;
         let role = previous.role_name.unwrap_or_else(|| "of unknown name".into());
-        publish_farewell(&**guarded, context, Farewell::Abandoned(role));
+        publish_farewell(&**guarded, context, &Farewell::Abandoned(role));
         return Ok(None);
     }
 

@@ -42,7 +42,7 @@ pub(super) fn tell_if_unexpected(context: &Context, guarded: &Guarded) {
     }
     if let Ok(role) = role::role_name(resource) {
         let farewell = Farewell::LeftBehind(role.to_string());
-        publish::publish_farewell(resource, context, farewell);
+        publish::publish_farewell(resource, context, &farewell);
     }
 }
 
@@ -59,7 +59,7 @@ async fn one(context: &Context, guarded: Arc<Guarded>) {
         .when(|verdict| verdict.retry(resource, Timestamp::now()).is_some())
         .await;
     match done {
-        Ok(farewell) => publish::publish_farewell(resource, context, farewell),
+        Ok(farewell) => publish::publish_farewell(resource, context, &farewell),
         Err(verdict) => {
             let status = status_after(resource, &Progress::default(), &verdict, Timestamp::now());
             let why = publish::ready_message(&status);

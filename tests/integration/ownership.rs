@@ -146,15 +146,15 @@ async fn a_role_whose_resource_others_let_go_is_told_of_and_counted() {
     world.apply("other", &world.kinesis_spec("other")).await;
     world.ready("other").await;
     // Held by an error of IAM's, it is let go by hand.
-    let fault = support::Fault::answer(503, "ServiceUnavailable", "later");
+    let fault = support::Fault::answer(403, "AccessDenied", "not now");
     world.proxy.inject("ListInstanceProfilesForRole", None, fault);
     world.delete("events").await;
-    world.sees("events", "False", "IamUnavailable").await;
+    world.sees("events", "False", "AccessDenied").await;
     let without = Patch::Merge(json!({"metadata": {"finalizers": null}}));
     world.resources.patch("events", &PatchParams::default(), &without).await.unwrap();
     world.gone("events").await;
-    world.proxy.heal();
     assert!(world.event("events", "RoleLeftBehind").await.contains(&role));
+    world.proxy.heal();
     assert!(world.role_exists(&role).await);
     let url = world.controller.as_ref().unwrap().listen_url().await;
     eventually("the orphan to be counted", || async {

@@ -214,21 +214,18 @@ async fn events_go_to_streams_of_the_listed_accounts() {
         refused(&world, "events", &spec, &[field, "account 999999999999", "only: 111122223333"])
             .await;
     }
-    let key = |account: &str| {
+    let stream = |account: &str| {
         let mut spec = world.kinesis_spec("events");
-        let arn = format!("arn:aws:kms:us-east-1:{account}:key/1234abcd");
-        spec["destination"]["kmsKeyArn"] = json!(arn);
+        let arn = format!("arn:aws:kinesis:us-east-1:{account}:stream/events");
+        spec["destination"]["kinesisStreamArn"] = json!(arn);
         spec
     };
-    let words = ["spec.destination.kmsKeyArn", "account 999999999999", "only: 111122223333"];
-    refused(&world, "events", &key("999999999999"), &words).await;
-    let good = key("111122223333");
+    let good = stream("111122223333");
     world.apply("events", &good).await;
-    world.apply("without-a-key", &world.kinesis_spec("events")).await;
 
     let parameter = "destinationAccounts";
     set_parameter(&world, parameter, json!("999999999999 111122223333")).await;
-    accepted(&world, "both", &key("999999999999")).await;
+    accepted(&world, "both", &stream("999999999999")).await;
     let bad = ["1111", "111122223333  999999999999", "111122223333 ", "111122223333,999999999999"];
     malformed_values_deny(&world, parameter, &good, &bad).await;
 }

@@ -211,7 +211,7 @@ impl Index {
         if owner.cluster != self.cluster {
             return false;
         }
-        let Some(key) = Key::parse(&owner.resource) else { return true };
+        let Some(key) = Key::parse(&owner.resource) else { return self.namespaces.is_empty() };
         let state = self.lock();
         let is_readable = |entry: &Entry| entry.resource.0.is_ok();
         self.sees(&key.namespace)
