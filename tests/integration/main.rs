@@ -25,6 +25,7 @@ mod drift;
 mod editors;
 mod error_codes;
 mod foreign_roles;
+mod hostile;
 mod leader;
 mod lifecycle;
 mod order;
