@@ -140,10 +140,12 @@ pub async fn run(
     let Servers { client, cluster, iam } = servers;
     let (events, sending) = events::events(client.clone(), Arc::clone(&metrics));
     let telling = tokio::spawn(sending);
-    // While some reconciles write to Kubernetes, others keep the workers busy; a quarter is for other namespaces.
-    let at_once = usize::from(options.concurrency) * 2;
+    // While some reconciles of a namespace write to Kubernetes, others keep the workers busy; the rest of the places is
+    // for other namespaces.
+    let share = usize::from(options.concurrency) * 2;
+    let at_once = share + usize::from(options.concurrency);
     let index = Index::new(&options.namespaces, cluster.as_str());
-    let (schedule, asides) = Schedule::new(index, (at_once * 3).div_ceil(4));
+    let (schedule, asides) = Schedule::new(index, share);
     let context = Arc::new(Context {
         events,
         client: client.clone(),
