@@ -275,3 +275,46 @@ pub(super) async fn write(
     context.own_writes.note(name, write, result.as_ref().map(drop));
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn desired(name: &str) -> DesiredRole {
+        let stream = "arn:aws:kinesis:us-east-1:111122223333:stream/s";
+        let whole = json!({
+            "apiVersion": "streamrole.dev/v1alpha1",
+            "kind": "PinpointEventStreamRole",
+            "metadata": {"name": "events", "namespace": "ns", "uid": "u1"},
+            "spec": {"roleName": name, "destination": {"kinesisStreamArn": stream}},
+        });
+        let resource: PinpointEventStreamRole =
+            serde_json::from_value(whole).unwrap_or_else(|error| panic!("{error}"));
+        role::desired(&resource, "c1").unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn nothing_is_written_to_the_role_that_the_controller_runs_as_nor_in_another_account() {
+        let caller = |arn: &str| Caller::of_arn(arn);
+        let own = "arn:aws:sts::111122223333:assumed-role/Controller/session";
+        let elsewhere = "arn:aws:sts::444455556666:assumed-role/other/session";
+        let china = "arn:aws-cn:sts::111122223333:assumed-role/other/session";
+        let user = "arn:aws:iam::111122223333:user/Controller";
+        let refused =
+            |name: &str, arn: &str| check_caller(&desired(name), caller(arn).as_ref()).err();
+        assert!(matches!(
+            refused("controller", own),
+            Some(Verdict::Refused(Refusal::ControllersOwn { .. }))
+        ));
+        assert!(refused("controller-2", own).is_none());
+        assert!(refused("controller", user).is_none(), "a user of that name is no role");
+        for arn in [elsewhere, china] {
+            assert!(matches!(refused("events", arn), Some(Verdict::WrongAccount { .. })), "{arn}");
+        }
+        assert!(check_caller(&desired("events"), None).is_ok(), "the first role will tell");
+        let stray = "arn:aws:iam::444455556666:role/events";
+        assert!(matches!(check_arn(&desired("events"), stray), Err(Verdict::WrongAccount { .. })));
+    }
+}

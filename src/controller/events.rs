@@ -77,3 +77,28 @@ pub(super) fn events(
     };
     (events, sending)
 }
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::events::EventType;
+
+    use super::*;
+
+    #[test]
+    fn an_event_that_finds_no_place_is_dropped_and_counted_and_holds_nothing_up() {
+        let (waiting, _unread) = mpsc::channel(2);
+        let events = Events { waiting, metrics: Arc::default() };
+        for _ in 0..5 {
+            let event = Event {
+                type_: EventType::Normal,
+                reason: "Created".into(),
+                note: None,
+                action: "Create".into(),
+                secondary: None,
+            };
+            events.send(event, ObjectReference::default());
+        }
+        let text = events.metrics.encode();
+        assert!(text.contains("streamrole_events_dropped_total 3"), "{text}");
+    }
+}

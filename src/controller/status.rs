@@ -571,6 +571,10 @@ mod tests {
         serde_json::from_value(whole).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
     fn failure(kind: ErrorKind, request_id: &str) -> Verdict {
         Verdict::Failed(IamError {
             action: "CreateRole",
@@ -673,6 +677,56 @@ mod tests {
         );
         resource.status = Some(first.clone());
         assert_eq!(status(&resource, "2"), first);
+    }
+
+    #[test]
+    fn what_iam_does_not_know_for_two_minutes_waits_for_a_change_and_says_so() {
+        let mut unready = resource();
+        let first = status_after(&unready, &Progress::default(), &Verdict::Progressing, at(0));
+        unready.status = Some(first);
+        for kind in [ErrorKind::MissingBoundary, ErrorKind::InvalidPrincipal] {
+            let table = [
+                (0, "Progressing", "Reconciling", Retry::Soon),
+                (120, "Progressing", "Reconciling", Retry::Soon),
+                (121, "RefusedByIam", "Stalled", Retry::AfterChange),
+            ];
+            for (seconds, reason, beside, retry) in table {
+                let (verdict, now) = (failure(kind, "1"), at(seconds));
+                let status = status_after(&unready, &Progress::default(), &verdict, now);
+                let ready = status.ready().map(|ready| ready.reason.clone());
+                assert_eq!(ready.as_deref(), Some(reason), "{kind:?} after {seconds} s");
+                let last = status.conditions.last().map(|last| last.type_.clone());
+                assert_eq!(last.as_deref(), Some(beside), "{kind:?} after {seconds} s");
+                assert_eq!(verdict.retry(&unready, now), Some(retry), "{kind:?} after {seconds} s");
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_is_shorter_than_a_condition_may_be_whatever_is_named_in_it() {
+        let long = "x\u{202e}".repeat(100_000);
+        let difference = || Difference {
+            path: long.clone(),
+            desired: Some(long.clone()),
+            live: Some(long.clone()),
+        };
+        let many: Vec<_> = std::iter::repeat_with(difference).take(200).collect();
+        let verdicts = [
+            Verdict::Synced { extra_policies: many.clone() },
+            Verdict::LeftAlone { reason: Reason::DriftReported, differences: many },
+            Verdict::DeletionBlocked(vec![long.clone(); 200]),
+        ];
+        for verdict in verdicts {
+            let status = status_after(&resource(), &Progress::default(), &verdict, at(0));
+            for condition in &status.conditions {
+                assert!(condition.message.len() < 32_768, "{} bytes", condition.message.len());
+            }
+            assert!(status.drift.len() <= MAX_DRIFT);
+            let is_short = |drifted: &DriftedField| {
+                drifted.live.as_ref().is_none_or(|live| live.chars().count() <= MAX_DRIFT_TEXT)
+            };
+            assert!(status.drift.iter().all(is_short));
+        }
     }
 
     #[test]

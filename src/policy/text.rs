@@ -7,22 +7,39 @@
 /// at their end.
 #[must_use]
 pub fn readable(text: &str, limit: usize) -> String {
+    let tail = limit / 3;
+    let head = limit.saturating_sub(tail + 1);
+    if text.chars().nth(limit).is_none() {
+        let line = on_one_line(text.chars());
+        let length = line.chars().count();
+        if length <= limit {
+            return line;
+        }
+        return line
+            .chars()
+            .take(head)
+            .chain(['…'])
+            .chain(line.chars().skip(length - tail))
+            .collect();
+    }
+    // What is left out is not looked at: it can be megabytes.
+    let start = on_one_line(text.chars().take(head));
+    let from = text.char_indices().rev().nth(tail.saturating_sub(1)).map_or(0, |(index, _)| index);
+    let end = on_one_line(text.get(from..).unwrap_or_default().chars());
+    let skipped = end.chars().count().saturating_sub(tail);
+    start.chars().take(head).chain(['…']).chain(end.chars().skip(skipped)).collect()
+}
+
+fn on_one_line(text: impl Iterator<Item = char>) -> String {
     let mut line = String::new();
-    for c in text.chars() {
+    for c in text {
         match c {
             '"' | '\'' | '\\' => line.push(c),
             // Line ends, and what steers terminals or reverses the direction of writing.
             other => line.extend(other.escape_debug()),
         }
     }
-    let length = line.chars().count();
-    if length <= limit {
-        return line;
-    }
-    let tail = limit / 3;
-    let start = line.chars().take(limit.saturating_sub(tail + 1));
-    let end = line.chars().skip(length - tail);
-    start.chain(['…']).chain(end).collect()
+    line
 }
 
 /// The beginning of the text that fits into `longest` bytes, never cut within a character.
@@ -53,6 +70,8 @@ mod tests {
             let short = readable(&"\n".repeat(1000), limit);
             assert!(short.chars().count() <= limit.max(1), "{limit}: {short}");
         }
+        assert_eq!(readable("abcdefghijkl", 6), "abc…kl");
+        assert_eq!(readable("ab\ncd", 5), r"ab\…d");
     }
 
     #[test]

@@ -142,3 +142,63 @@ async fn show_metrics(State(shown): State<Arc<Shown>>) -> impl IntoResponse {
     const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, OPENMETRICS)], shown.text())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+
+    use super::*;
+
+    fn start() -> SocketAddr {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        serve(any, Arc::new(Metrics::default()), Health::default())
+            .unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    fn get(address: SocketAddr, path: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
+    #[test]
+    fn connections_that_say_nothing_keep_no_probe_from_its_answer() {
+        let address = start();
+        let idle: Vec<_> = (0..4 * CONNECTIONS)
+            .map(|_| TcpStream::connect(address))
+            .filter_map(Result::ok)
+            .collect();
+        assert_eq!(idle.len(), 4 * CONNECTIONS, "all are let in");
+        for _ in 0..10 {
+            let answer = get(address, "/healthz").unwrap_or_else(|error| panic!("{error}"));
+            assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        }
+        let mut oldest = idle.into_iter().next().unwrap_or_else(|| panic!("none"));
+        let mut nothing = Vec::new();
+        let closed = oldest.read_to_end(&mut nothing);
+        assert!(closed.is_err() || nothing.is_empty(), "the oldest is closed");
+    }
+
+    #[test]
+    fn a_connection_carries_one_request_and_the_text_is_made_once_a_second() {
+        let address = start();
+        let answer = get(address, "/metrics").unwrap_or_else(|error| panic!("{error}"));
+        assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+        let shown = Shown { metrics: Arc::new(Metrics::default()), text: Mutex::default() };
+        let first = shown.text();
+        shown.metrics.leads(true);
+        assert_eq!(shown.text(), first, "not made again");
+    }
+
+    #[test]
+    fn where_ipv6_is_off_all_addresses_are_those_of_ipv4() {
+        let all = bind(SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 0)));
+        assert!(all.is_ok(), "{all:?}");
+        let elsewhere = bind(SocketAddr::from(([192, 0, 2, 1], 0)));
+        assert!(elsewhere.is_err(), "an address of another host");
+    }
+}
