@@ -97,7 +97,7 @@ fn an_iam_policy_is_not_printed_with_what_its_flags_cannot_mean() {
         (&["--account-id", "11112222333"], PRINTS_ACCOUNT),
         (&["--account-id", "1111-2222-3333"], PRINTS_ACCOUNT),
         (&["--partition", ""], "aws-us-gov"),
-        (&["--partition", "aws-iso"], "aws-us-gov"),
+        (&["--partition", "aws-moon"], "aws-us-gov"),
         (&["--role-prefix", ""], ACCEPTED),
         (&["--role-prefix", "streaming/"], ACCEPTED),
         (&["--role-prefix", "/streaming/*"], ACCEPTED),
@@ -110,7 +110,7 @@ fn an_iam_policy_is_not_printed_with_what_its_flags_cannot_mean() {
         (&["boundary", "--boundary-arn", "arn:aws:iam::111122223333:policy/*"], "managed policy"),
         (
             &["boundary", "--boundary-arn", "arn:aws:iam::111122223333:policy/${x}/most"],
-            "one policy",
+            "managed policy",
         ),
         (&["boundary", "--boundary-arn", "arn:aws:iam::111122223333:role/most"], "managed policy"),
         (&["own-role", "--controller-role-arn", ""], PRINTS_ROLE),

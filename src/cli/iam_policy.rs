@@ -19,7 +19,7 @@ pub(super) struct Args {
     policy: PermissionsPolicy,
 
     /// Partition, as in aws, aws-cn or aws-us-gov.
-    #[arg(long, value_name = "PARTITION", value_parser = PARTITIONS)]
+    #[arg(long, value_name = "PARTITION", value_parser = Partition::ALL.map(Partition::as_str))]
     partition: Option<String>,
 
     /// Account of the roles.
@@ -136,9 +136,6 @@ fn name(policy: PermissionsPolicy) -> String {
     policy.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
-const PARTITIONS: [&str; 3] =
-    [Partition::Aws.as_str(), Partition::AwsCn.as_str(), Partition::AwsUsGov.as_str()];
-
 fn account(text: &str) -> Result<String, String> {
     parsed(AccountId::parse(text)).map_err(|error| {
         format!(
@@ -169,12 +166,7 @@ fn prefix(text: &str) -> Result<String, String> {
 }
 
 fn boundary(text: &str) -> Result<String, String> {
-    let arn = parsed(PolicyArn::parse(text))?;
-    if is_literal(&arn) {
-        Ok(arn)
-    } else {
-        Err("the ARN of one policy is needed, without * ? $ { }".into())
-    }
+    parsed(PolicyArn::parse(text))
 }
 
 fn role(text: &str) -> Result<String, String> {
@@ -187,7 +179,7 @@ fn role(text: &str) -> Result<String, String> {
         else {
             return false;
         };
-        PARTITIONS.contains(partition)
+        Partition::ALL.iter().any(|known| known.as_str() == *partition)
             && AccountId::parse(account).is_ok()
             && RolePath::parse(&format!("{path}/")).is_ok()
             && RoleName::parse(name).is_ok()
