@@ -99,7 +99,8 @@ fn owners() -> impl Strategy<Value = Option<Owner>> {
         owner(CLUSTER, "ns/events", "u1"),
         owner(CLUSTER, "ns/events", "u0"),
         owner(CLUSTER, "ns/other", "u2"),
-        owner(OTHER_CLUSTER, "ns/events", "u1"),
+        // A uid is one object's, in whichever cluster.
+        owner(OTHER_CLUSTER, "ns/events", "u3"),
     ])
 }
 
