@@ -25,6 +25,7 @@ mod writers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -82,12 +83,17 @@ struct Context {
     writers: Writers,
     /// One permit for each role that may be worked on in IAM at once.
     workers: Arc<Semaphore>,
+    /// How many wait for one.
+    waiting: AtomicUsize,
 }
 
 impl Context {
     /// Leave to work on a role in IAM, once there is one.
     async fn worker(&self) -> Worker {
-        match Arc::clone(&self.workers).acquire_owned().await {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let permit = Arc::clone(&self.workers).acquire_owned().await;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        match permit {
             Ok(permit) => Worker::with(permit),
             // It is never closed.
             Err(_) => std::future::pending().await,
@@ -140,8 +146,8 @@ pub async fn run(
     let Servers { client, cluster, iam } = servers;
     let (events, sending) = events::events(client.clone(), Arc::clone(&metrics));
     let telling = tokio::spawn(sending);
-    // While some reconciles of a namespace write to Kubernetes, others keep the workers busy; the rest of the places is
-    // for other namespaces.
+    // While some reconciles of a namespace write to Kubernetes, others wait for a worker, so that none is idle; the rest
+    // of the places is for other namespaces.
     let share = usize::from(options.concurrency) * 2;
     let at_once = share + usize::from(options.concurrency);
     let index = Index::new(&options.namespaces, cluster.as_str());
@@ -157,6 +163,7 @@ pub async fn run(
         own_writes: OwnWrites::new(),
         writers: Writers::default(),
         workers: Arc::new(Semaphore::new(options.concurrency.into())),
+        waiting: AtomicUsize::new(0),
     });
     let in_metrics = Arc::downgrade(&context);
     context.metrics.count_with(move || {
@@ -252,5 +259,6 @@ fn count(context: &Context) -> Counted {
             count(ConditionType::Stalled, "True", unreadable::REASON);
         }
     }
-    Counted { queue_depth: context.schedule.queue.depth(), conditions }
+    let waiting = context.waiting.load(Ordering::Relaxed);
+    Counted { queue_depth: context.schedule.queue.depth() + waiting, conditions }
 }

@@ -1,5 +1,5 @@
-//! Which resources wait for a worker, and whose turn is next. Namespaces are served in turn, so that one with ten
-//! thousand changes delays another by the work of one role. Pure but for the wake-up: the clock comes in as an argument.
+//! Which resources wait for a reconcile, and whose turn is next. Namespaces are served in turn, so that one with ten
+//! thousand changes delays another by the work of a role or two. Pure but for the wake-up: the clock comes in as an argument.
 //!
 //! kube's own queue serves first come, first served and has no notion of who asks; this one exists for that.
 
@@ -40,7 +40,16 @@ enum Phase {
     Waiting,
     Running,
     /// It was asked for again while it ran.
-    RunningAgain,
+    RunningAgain(Place),
+}
+
+/// Where a resource joins the queue of its namespace.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Place {
+    /// Before all others: one that was begun is finished first.
+    First,
+    /// After all others.
+    Last,
 }
 
 impl Queue {
@@ -51,8 +60,8 @@ impl Queue {
     }
 
     /// Has the resource reconciled as soon as it is its turn; once more, if it is being reconciled just now.
-    pub(super) fn add(&self, key: Key) {
-        self.lock().add(key);
+    pub(super) fn add(&self, key: Key, place: Place) {
+        self.lock().add(key, place);
         self.changed.notify_one();
     }
 
@@ -131,7 +140,7 @@ impl State {
         self.running.get(namespace).is_none_or(|running| *running < self.share)
     }
 
-    fn add(&mut self, key: Key) {
+    fn add(&mut self, key: Key, place: Place) {
         self.cancel(&key);
         match self.phases.get(&key) {
             None => {
@@ -141,20 +150,24 @@ impl State {
                 if waiting.is_empty() && has_room {
                     self.turns.push_back(namespace);
                 }
-                waiting.push_back(key.clone());
+                match place {
+                    Place::First => waiting.push_front(key.clone()),
+                    Place::Last => waiting.push_back(key.clone()),
+                }
                 self.number += 1;
                 self.phases.insert(key, Phase::Waiting);
             }
-            Some(Phase::Waiting | Phase::RunningAgain) => {}
+            Some(Phase::Waiting | Phase::RunningAgain(_)) => {}
             Some(Phase::Running) => {
-                self.phases.insert(key, Phase::RunningAgain);
+                self.phases.insert(key, Phase::RunningAgain(place));
             }
         }
     }
 
     fn add_at(&mut self, key: Key, when: Instant) {
         let is_earlier = self.due.get(&key).is_none_or(|due| when < *due);
-        let is_asked = matches!(self.phases.get(&key), Some(Phase::Waiting | Phase::RunningAgain));
+        let is_asked =
+            matches!(self.phases.get(&key), Some(Phase::Waiting | Phase::RunningAgain(_)));
         if is_earlier && !is_asked {
             self.cancel(&key);
             self.due.insert(key.clone(), when);
@@ -173,7 +186,7 @@ impl State {
             && when <= now
         {
             // Takes it off the list, too.
-            self.add(key);
+            self.add(key, Place::Last);
         }
     }
 
@@ -212,8 +225,8 @@ impl State {
         if !had_room && self.waiting.contains_key(namespace) {
             self.turns.push_back(Arc::clone(namespace));
         }
-        if self.phases.remove(key) == Some(Phase::RunningAgain) {
-            self.add(key.clone());
+        if let Some(Phase::RunningAgain(place)) = self.phases.remove(key) {
+            self.add(key.clone(), place);
         }
     }
 
@@ -221,7 +234,7 @@ impl State {
         self.cancel(key);
         match self.phases.get_mut(key) {
             None | Some(Phase::Running) => {}
-            Some(phase @ Phase::RunningAgain) => *phase = Phase::Running,
+            Some(phase @ Phase::RunningAgain(_)) => *phase = Phase::Running,
             // It is skipped when its turn comes: to look for it would take time that grows with the queue.
             Some(Phase::Waiting) => {
                 self.phases.remove(key);
@@ -248,9 +261,9 @@ mod tests {
     fn a_namespace_with_ten_thousand_changes_delays_another_by_one() {
         let (mut state, now) = (State::new(3), Instant::now());
         for number in 0..10_000 {
-            state.add(key("loud", number));
+            state.add(key("loud", number), Place::Last);
         }
-        state.add(key("quiet", 1));
+        state.add(key("quiet", 1), Place::Last);
         let order: Vec<_> = (0..3).filter_map(|_| state.take(now)).collect();
         assert_eq!(order, [key("loud", 0), key("quiet", 1), key("loud", 1)]);
     }
@@ -259,11 +272,11 @@ mod tests {
     fn a_namespace_has_no_more_than_its_share_of_the_places() {
         let (mut state, now) = (State::new(2), Instant::now());
         for number in 0..5 {
-            state.add(key("loud", number));
+            state.add(key("loud", number), Place::Last);
         }
         let taken: Vec<_> = std::iter::from_fn(|| state.take(now)).collect();
         assert_eq!(taken, [key("loud", 0), key("loud", 1)]);
-        state.add(key("quiet", 1));
+        state.add(key("quiet", 1), Place::Last);
         assert_eq!(state.take(now), Some(key("quiet", 1)));
         state.done(&key("loud", 1));
         assert_eq!(state.take(now), Some(key("loud", 2)));
@@ -271,12 +284,29 @@ mod tests {
     }
 
     #[test]
+    fn what_was_begun_is_finished_before_others_begin() {
+        let (mut state, now) = (State::new(3), Instant::now());
+        for number in 0..3 {
+            state.add(key("a", number), Place::Last);
+        }
+        assert_eq!(state.take(now), Some(key("a", 0)));
+        state.add(key("a", 0), Place::First);
+        assert_eq!(state.take(now), Some(key("a", 1)), "never twice at once");
+        state.done(&key("a", 0));
+        assert_eq!(state.take(now), Some(key("a", 0)));
+        state.done(&key("a", 1));
+        state.add(key("a", 1), Place::First);
+        let order: Vec<_> = std::iter::from_fn(|| state.take(now)).collect();
+        assert_eq!(order, [key("a", 1), key("a", 2)]);
+    }
+
+    #[test]
     fn what_is_asked_for_while_it_runs_runs_once_more_and_never_twice_at_once() {
         let (mut state, now) = (State::new(3), Instant::now());
-        state.add(key("a", 1));
+        state.add(key("a", 1), Place::Last);
         assert_eq!(state.take(now), Some(key("a", 1)));
-        state.add(key("a", 1));
-        state.add(key("a", 1));
+        state.add(key("a", 1), Place::Last);
+        state.add(key("a", 1), Place::Last);
         assert_eq!(state.take(now), None);
         state.done(&key("a", 1));
         assert_eq!(state.take(now), Some(key("a", 1)));
@@ -296,7 +326,7 @@ mod tests {
         state.done(&key("a", 1));
         assert_eq!(state.take(at(30)), None, "once");
         state.add_at(key("a", 1), at(40));
-        state.add(key("a", 1));
+        state.add(key("a", 1), Place::Last);
         assert_eq!(state.take(at(30)), Some(key("a", 1)), "earlier");
         state.done(&key("a", 1));
         assert_eq!(state.take(at(50)), None, "and not again");
@@ -316,8 +346,9 @@ mod tests {
                 let it = key(&namespace.to_string(), number);
                 match step {
                     0 | 1 => {
+                        let place = if step == 0 { Place::First } else { Place::Last };
                         wanted.insert(it.clone());
-                        state.add(it);
+                        state.add(it, place);
                     }
                     2 => {
                         if let Some(taken) = state.take(now) {

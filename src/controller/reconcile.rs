@@ -44,10 +44,19 @@ pub(super) enum Error {
 /// How long until the resource is to be reconciled again without a change; `None` when the resync is early enough.
 pub(super) type Pause = Option<Duration>;
 
+/// Whether a reconcile of the resource may call IAM. The finalizer comes first, and takes no call.
+pub(super) fn needs_worker(guarded: &Guarded) -> bool {
+    guarded
+        .0
+        .as_ref()
+        .is_ok_and(|resource| settled::is_guarded(resource) || settled::is_paused(resource))
+}
+
+/// Reconciles the resource, with a worker if it [`needs_worker`].
 pub(super) async fn reconcile(
     guarded: &Arc<Guarded>,
     context: &Context,
-    worker: Worker,
+    worker: Option<Worker>,
 ) -> Result<Pause, Error> {
     if !context.schedule.works() {
         return Ok(None);
@@ -115,12 +124,10 @@ async fn with_finalizer(
     guarded: &Arc<Guarded>,
     resource: &PinpointEventStreamRole,
     context: &Context,
-    worker: Worker,
+    worker: Option<Worker>,
 ) -> Result<Pause, Error> {
     let namespace = resource.namespace().ok_or(Error::Incomplete("namespace"))?;
     let api: Api<Guarded> = Api::namespaced(context.client.clone(), &namespace);
-    // The finalizer comes first, and takes no call to IAM.
-    let worker = settled::is_guarded(resource).then_some(worker);
     let mut pause = None;
     let reached = &mut pause;
     let done = finalizer(&api, FINALIZER, Arc::clone(guarded), |event| async move {
@@ -157,10 +164,10 @@ async fn pause(
     guarded: &Arc<Guarded>,
     resource: &PinpointEventStreamRole,
     context: &Context,
-    worker: Worker,
+    worker: Option<Worker>,
 ) -> Result<Pause, Error> {
     if resource.metadata.deletion_timestamp.is_none() {
-        return bring_about(guarded, resource, context, Some(worker)).await;
+        return bring_about(guarded, resource, context, worker).await;
     }
     drop(worker);
     if settled::is_guarded(resource) {

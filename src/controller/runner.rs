@@ -91,30 +91,25 @@ pub(super) async fn work(context: Arc<Context>, at_once: usize, stop: watch::Rec
             biased;
             () = &mut stopping => break,
             Some(done) = running.next(), if !running.is_empty() => context.schedule.queue.done(&done),
-            (worker, key) = next(&context), if running.len() < at_once => {
-                running.push(one(Arc::clone(&context), worker, key).boxed());
+            () = context.schedule.queue.filled(), if running.len() < at_once => {
+                if let Some(key) = context.schedule.queue.take(Instant::now()) {
+                    running.push(one(Arc::clone(&context), key).boxed());
+                }
             }
         }
     }
     while running.next().await.is_some() {}
 }
 
-/// A worker, and what it is to work on.
-async fn next(context: &Context) -> (Worker, Key) {
-    loop {
-        // A worker is taken once there is work, so that others who need one are not kept from it.
-        context.schedule.queue.filled().await;
-        let worker = context.worker().await;
-        if let Some(key) = context.schedule.queue.take(Instant::now()) {
-            return (worker, key);
-        }
+async fn one(context: Arc<Context>, key: Key) -> Key {
+    let Some(mut resource) = context.schedule.index.get(&key) else { return key };
+    let mut worker = None;
+    if reconcile::needs_worker(&resource) {
+        worker = Some(context.worker().await);
+        // As it is after the wait.
+        let Some(latest) = context.schedule.index.get(&key) else { return key };
+        resource = latest;
     }
-}
-
-async fn one(context: Arc<Context>, worker: Worker, key: Key) -> Key {
-    let Some(resource) = context.schedule.index.get(&key) else {
-        return key;
-    };
     let pause = match reconcile::reconcile(&resource, &context, worker).await {
         Ok(pause) => pause,
         Err(error) => {

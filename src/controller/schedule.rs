@@ -13,8 +13,8 @@ use kube::runtime::watcher::Event;
 use crate::api::PinpointEventStreamRole;
 
 use super::index::{Heard, Index, Key};
-use super::queue::Queue;
-use super::{Guarded, announce, vanished};
+use super::queue::{Place, Queue};
+use super::{Guarded, announce, converge, settled, vanished};
 
 /// What is to be seen to besides reconciles.
 pub(super) struct Asides {
@@ -28,7 +28,7 @@ pub(super) struct Asides {
 pub(super) struct Schedule {
     /// All resources.
     pub index: Index,
-    /// Those that wait for a worker.
+    /// Those that wait for a reconcile.
     pub queue: Queue,
     works: AtomicBool,
     /// Uids of resources whose next reconcile must look at the role although the status seems settled.
@@ -104,7 +104,14 @@ impl Schedule {
             // The other end is gone when the controller is being stopped.
             let _ = self.edited.unbounded_send(key.clone());
         }
-        self.queue.add(key);
+        // One that just got its finalizer: otherwise all of ten thousand got theirs before the first got its role.
+        let place = match &resource.0 {
+            Ok(resource) if converge::is_new(resource) && settled::is_guarded(resource) => {
+                Place::First
+            }
+            _ => Place::Last,
+        };
+        self.queue.add(key, place);
     }
 
     /// The resource is or may be gone although its role was not dealt with, which concerns who works.
