@@ -12,7 +12,7 @@
 use kube::core::ObjectMeta;
 use serde_json::{Value, json};
 use streamrole::api::{PinpointEventStreamRole, PinpointEventStreamRoleSpec};
-use streamrole::role::{DesiredRole, SpecError, desired};
+use streamrole::role::{Defaults, DesiredRole, SpecError, desired};
 
 const TRUST: &str = include_str!("aws-page/trust-policy.json");
 const KINESIS: &str = include_str!("aws-page/kinesis-permissions-policy.json");
@@ -34,7 +34,7 @@ fn declared(spec: Value) -> Result<DesiredRole, SpecError> {
         spec,
         status: None,
     };
-    desired(&resource, "c1")
+    desired(&resource, "c1", &Defaults::default())
 }
 
 fn from_page(document: &str) -> Value {

@@ -18,8 +18,8 @@ use streamrole::api::{
 use streamrole::iam::Action;
 use streamrole::policy::PERMISSIONS_POLICY_NAME;
 use streamrole::role::{
-    self, CLUSTER_TAG, Deletion, DeletionRequest, DesiredRole, ObservedRole, Owner, Ownership,
-    Plan, RESOURCE_TAG, Refusal, Standing, UID_TAG, Write, desired,
+    self, CLUSTER_TAG, Defaults, Deletion, DeletionRequest, DesiredRole, ObservedRole, Owner,
+    Ownership, Plan, RESOURCE_TAG, Refusal, Standing, UID_TAG, Write, desired,
 };
 use support::{ACCOUNT_ID, Call, IamPolicies, Request as Question, RoleInIam};
 
@@ -82,7 +82,7 @@ fn declared(spec: &Value, former_tag_keys: &BTreeSet<String>) -> Option<DesiredR
         }),
     };
     // Tag keys that differ only by case are refused before any plan.
-    desired(&resource, CLUSTER).ok()
+    desired(&resource, CLUSTER, &Defaults::default()).ok()
 }
 
 fn arn(path: &str) -> String {

@@ -70,8 +70,8 @@ pub const RECONCILE_REQUESTED_AT_ANNOTATION: &str = "streamrole.dev/reconcile-re
 )]
 pub struct PinpointEventStreamRoleSpec {
     /// Name of the IAM role: 1 to 64 letters, digits and any of `_+=,.@-`, unique in the account without
-    /// regard to case. Cannot be changed. Default: `<namespace>-<name>` of this resource, shortened with a
-    /// hash when that is longer than 64.
+    /// regard to case. Cannot be changed. Default: `<namespace>-<name>` of this resource, after the
+    /// prefix that the controller may be given, shortened with a hash when that is longer than 64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(validation = Rule::new("self.matches('^[a-zA-Z0-9_+=,.@-]+$')").message("roleName may hold only letters, digits and the characters _+=,.@-"))]
@@ -284,8 +284,8 @@ pub struct PinpointEventStreamRoleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
 
-    /// Keys of `spec.tags` that the controller has put on the role, so that it removes them, and only
-    /// them, when they leave the spec.
+    /// Keys of `spec.tags` and of the controller's default tags that it has put on the role, so that it
+    /// removes them, and only them, when they are declared no more.
     #[schemars(length(max = 256), inner(length(max = 128)))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use crate::controller::{self, Claim, ClusterId, Election, Options, Servers};
 use crate::iam::{self, Attempt, Iam, MayCall};
+use crate::role::{DefaultTags, Defaults, RoleNamePrefix};
 use crate::telemetry::{self, Health, LogFormat, Metrics, Telemetry};
 
 use super::Error;
@@ -32,6 +33,27 @@ pub(super) struct Args {
     /// How many roles are worked on in IAM at once.
     #[arg(long, env = "STREAMROLE_CONCURRENCY", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000), value_name = "N")]
     concurrency: u16,
+
+    /// Tag of every role whose resource does not declare the same key, as in team=marketing; can be repeated.
+    #[arg(
+        long,
+        env = "STREAMROLE_DEFAULT_TAG",
+        value_delimiter = ',',
+        value_parser = tag,
+        value_name = "KEY=VALUE"
+    )]
+    default_tag: Vec<(String, String)>,
+
+    /// How the names of roles begin whose resource declares none. A role that exists keeps its name.
+    #[arg(
+        long,
+        env = "STREAMROLE_ROLE_NAME_PREFIX",
+        default_value = "",
+        hide_default_value = true,
+        value_parser = RoleNamePrefix::parse,
+        value_name = "PREFIX"
+    )]
+    role_name_prefix: RoleNamePrefix,
 
     /// How log lines are written.
     #[arg(long, env = "STREAMROLE_LOG_FORMAT", default_value = "text")]
@@ -63,6 +85,11 @@ pub(super) fn run(args: Args) -> Result<(), Error> {
 }
 
 async fn start(args: Args) -> Result<(), Error> {
+    let defaults = Defaults {
+        role_name_prefix: args.role_name_prefix.clone(),
+        tags: DefaultTags::new(args.default_tag.clone())
+            .map_err(|error| Error::Flags(format!("--default-tag: {error}")))?,
+    };
     let stop = stop_signal()?;
     let metrics = Arc::new(Metrics::default());
     let health = Health::default();
@@ -82,6 +109,7 @@ async fn start(args: Args) -> Result<(), Error> {
         namespaces: args.place.watch_namespace,
         resync: args.resync,
         concurrency: args.concurrency,
+        defaults,
     };
     let ended = match election {
         None => {
@@ -148,6 +176,11 @@ fn stop_signal() -> Result<watch::Receiver<bool>, Error> {
         std::process::exit(1);
     });
     Ok(receiver)
+}
+
+fn tag(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("it must be KEY=VALUE, as in team=marketing")?;
+    Ok((key.into(), value.into()))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

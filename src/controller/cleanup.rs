@@ -31,9 +31,10 @@ pub(super) async fn clean_up(
     context: &Context,
     progress: &mut Progress,
 ) -> Result<Farewell, Verdict> {
-    let (Ok(name), Ok(owner)) =
-        (role::role_name(resource), role::owner(resource, context.cluster.as_str()))
-    else {
+    let (Ok(name), Ok(owner)) = (
+        role::role_name(resource, &context.defaults),
+        role::owner(resource, context.cluster.as_str()),
+    ) else {
         // A name that IAM cannot accept names no role.
         return Ok(Farewell::Nothing);
     };

@@ -8,8 +8,8 @@ use crate::api::{PinpointEventStreamRole, PinpointEventStreamRoleStatus, Reason}
 use crate::iam::{ErrorKind, IamError, RoleIdentity};
 use crate::policy::{Caller, PERMISSIONS_POLICY_NAME, Place};
 use crate::role::{
-    self, DesiredRole, ObservedRole, Owner, Plan, Precedence, RecentWrites, Refusal, RoleName,
-    SpecError, Standing, Write,
+    self, Defaults, DesiredRole, ObservedRole, Owner, Plan, Precedence, RecentWrites, Refusal,
+    RoleName, SpecError, Standing, Write,
 };
 
 use super::index::{Index, Key, Turn};
@@ -64,6 +64,7 @@ pub(super) fn turn(
     resource: &PinpointEventStreamRole,
     desired: &DesiredRole,
     index: &Index,
+    defaults: &Defaults,
 ) -> Result<(), Verdict> {
     if settled::hands_off(resource).is_some() {
         // It takes nobody's turn.
@@ -71,7 +72,7 @@ pub(super) fn turn(
     }
     let role_of = |key: &Key| {
         let declared = index.get(key).and_then(|guarded| {
-            guarded.0.as_ref().ok().and_then(|other| role::role_name(other).ok())
+            guarded.0.as_ref().ok().and_then(|other| role::role_name(other, defaults).ok())
         });
         declared.map_or_else(|| desired.name.to_string(), |name| name.to_string())
     };
@@ -99,14 +100,14 @@ pub(super) async fn converge(
     hands_off: Option<Reason>,
 ) -> Result<Verdict, Verdict> {
     let index = &context.schedule.index;
-    let desired = role::desired(resource, context.cluster.as_str())?;
+    let desired = role::desired(resource, context.cluster.as_str(), &context.defaults)?;
     let key = desired.key();
     progress.role_name = Some(desired.name.to_string());
     if check_caller(&desired, context.iam.caller().await.as_ref()).is_err() {
         // Other credentials may be in place by now, which no request has shown yet.
         check_caller(&desired, context.iam.caller_now().await.as_ref())?;
     }
-    turn(resource, &desired, index)?;
+    turn(resource, &desired, index, &context.defaults)?;
     if hands_off.is_none() && is_new(resource) {
         // Nobody has seen a role of this resource, so there is probably none: to create first saves the
         // look. The name being taken is what says otherwise.
@@ -292,7 +293,8 @@ mod tests {
         });
         let resource: PinpointEventStreamRole =
             serde_json::from_value(whole).unwrap_or_else(|error| panic!("{error}"));
-        role::desired(&resource, "c1").unwrap_or_else(|error| panic!("{error}"))
+        role::desired(&resource, "c1", &Defaults::default())
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     #[test]

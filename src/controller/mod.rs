@@ -36,6 +36,7 @@ use tracing::{info, warn};
 
 use crate::api::{ConditionType, Reason};
 use crate::iam::Iam;
+use crate::role::Defaults;
 use crate::telemetry::{ConditionLabels, Counted, Health, Metrics};
 
 use index::{Guarded, Index};
@@ -68,6 +69,8 @@ pub struct Options {
     pub resync: Duration,
     /// How many roles are worked on in IAM at once, over all namespaces.
     pub concurrency: u16,
+    /// What every role gets, whoever declares it.
+    pub defaults: Defaults,
 }
 
 /// What each reconcile needs.
@@ -75,6 +78,7 @@ struct Context {
     client: Client,
     iam: Iam,
     cluster: ClusterId,
+    defaults: Arc<Defaults>,
     events: events::Events,
     metrics: Arc<Metrics>,
     requeue: requeue::Requeue,
@@ -150,13 +154,15 @@ pub async fn run(
     // of the places is for other namespaces.
     let share = usize::from(options.concurrency) * 2;
     let at_once = share + usize::from(options.concurrency);
-    let index = Index::new(&options.namespaces, cluster.as_str());
+    let defaults = Arc::new(options.defaults);
+    let index = Index::new(&options.namespaces, cluster.as_str(), Arc::clone(&defaults));
     let (schedule, asides) = Schedule::new(index, share);
     let context = Arc::new(Context {
         events,
         client: client.clone(),
         iam,
         cluster,
+        defaults,
         metrics,
         requeue: requeue::Requeue::new(options.resync),
         schedule,

@@ -146,7 +146,7 @@ impl Resync {
         for (step, guarded) in self.context.schedule.index.all().into_iter().enumerate() {
             pass_turn(step).await;
             let Ok(resource) = &guarded.0 else { continue };
-            let Ok(name) = role::role_name(resource) else { continue };
+            let Ok(name) = role::role_name(resource, &self.context.defaults) else { continue };
             if settled::is_settled(resource) {
                 due.entry(name.key()).or_default().push(guarded);
             }

@@ -11,7 +11,7 @@ use crate::api::{
     PinpointEventStreamRoleStatus, RECONCILE_REQUESTED_AT_ANNOTATION, Reason,
 };
 use crate::policy::Caller;
-use crate::role::{self, DesiredRole, ObservedRole, Owner, RoleKey, Standing};
+use crate::role::{self, Defaults, DesiredRole, ObservedRole, Owner, RoleKey, Standing};
 
 use super::Context;
 use super::converge::{self, compare};
@@ -102,8 +102,9 @@ pub(super) fn is_news(
     let index = &context.schedule.index;
     let facts = Facts {
         cluster: context.cluster.as_str(),
+        defaults: &context.defaults,
         caller: context.iam.known_caller(),
-        turn: &|desired| converge::turn(resource, desired, index),
+        turn: &|desired| converge::turn(resource, desired, index, &context.defaults),
         standing: &|owner, role| index.standing(owner, role),
         is_told: &|status| {
             let uid = resource.uid().unwrap_or_default();
@@ -117,6 +118,7 @@ pub(super) fn is_news(
 /// What a verdict depends on besides the resource and its role.
 struct Facts<'a> {
     cluster: &'a str,
+    defaults: &'a Defaults,
     caller: Option<Caller>,
     turn: &'a dyn Fn(&DesiredRole) -> Result<(), Verdict>,
     standing: &'a dyn Fn(&Owner, &RoleKey) -> Standing,
@@ -145,7 +147,7 @@ fn verdict(
     facts: &Facts<'_>,
     progress: &mut Progress,
 ) -> Result<Option<Verdict>, Verdict> {
-    let desired = role::desired(resource, facts.cluster)?;
+    let desired = role::desired(resource, facts.cluster, facts.defaults)?;
     progress.role_name = Some(desired.name.to_string());
     converge::check_caller(&desired, facts.caller.as_ref())?;
     (facts.turn)(&desired)?;
@@ -158,6 +160,8 @@ fn verdict(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -254,7 +258,8 @@ mod tests {
     }
 
     fn observed_as_declared(resource: &PinpointEventStreamRole) -> ObservedRole {
-        let desired = role::desired(resource, CLUSTER).unwrap_or_else(|error| panic!("{error}"));
+        let desired = role::desired(resource, CLUSTER, &Defaults::default())
+            .unwrap_or_else(|error| panic!("{error}"));
         ObservedRole {
             arn: "arn:aws:iam::111122223333:role/ns-events".into(),
             role_id: "AROA1".into(),
@@ -267,10 +272,13 @@ mod tests {
         }
     }
 
+    static NONE: LazyLock<Defaults> = LazyLock::new(Defaults::default);
+
     fn facts() -> Facts<'static> {
         let caller = Caller::of_arn("arn:aws:iam::111122223333:user/controller");
         Facts {
             cluster: CLUSTER,
+            defaults: &NONE,
             caller,
             turn: &|_| Ok(()),
             standing: &|_, _| Standing::Keeps,

@@ -288,10 +288,10 @@ struct Setting<'a> {
 
 impl Setting<'_> {
     /// ARN of the role, as far as it can be known.
-    fn role_arn(&self) -> Option<String> {
+    fn role_arn(&self, name: &str) -> Option<String> {
         let seen = self.progress.role.as_ref().map(|role| role.arn.clone());
         let told = || self.resource.status.as_ref().and_then(|status| status.role_arn.clone());
-        seen.or_else(told).or_else(|| expected_arn(self.resource))
+        seen.or_else(told).or_else(|| expected_arn(self.resource, name))
     }
 }
 
@@ -346,7 +346,7 @@ fn failed(error: &IamError, setting: &Setting<'_>) -> Saying {
             format!(
                 "Allow the controller's credentials iam:{} on {}.",
                 error.action,
-                setting.role_arn().filter(|_| error.role.is_some()).unwrap_or_else(|| "*".into())
+                error.role.as_deref().and_then(|role| setting.role_arn(role)).unwrap_or_else(|| "*".into())
             ),
         ),
         ErrorKind::Credentials => (

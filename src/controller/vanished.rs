@@ -40,7 +40,7 @@ pub(super) fn tell_if_unexpected(context: &Context, guarded: &Guarded) {
     if was_let_go || !had_role || is_due(guarded) || !context.schedule.works() {
         return;
     }
-    if let Ok(role) = role::role_name(resource) {
+    if let Ok(role) = role::role_name(resource, &context.defaults) {
         let farewell = Farewell::LeftBehind(role.to_string());
         publish::publish_farewell(resource, context, &farewell);
     }
@@ -84,7 +84,7 @@ async fn clean_up(
 fn is_declared(context: &Context, resource: &PinpointEventStreamRole) -> bool {
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
     let Some(found) = context.schedule.index.get(&Key::of(resource)) else { return false };
-    let key = |resource| role::role_name(resource).map(|name| name.key()).ok();
+    let key = |resource| role::role_name(resource, &context.defaults).map(|name| name.key()).ok();
     if found.uid() == resource.uid() {
         return true;
     }

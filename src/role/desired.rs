@@ -13,6 +13,7 @@ use crate::policy::{
     Region, SourceProject, StreamArn, StreamKind,
 };
 
+use super::defaults::{Defaults, MAX_TAGS};
 use super::name::{RoleKey, RoleName, RolePath};
 use super::observed::ObservedRole;
 use super::ownership::{Owner, RESERVED_TAG_PREFIX};
@@ -35,7 +36,7 @@ pub struct DesiredRole {
     pub max_session_duration_seconds: i32,
     /// Permissions boundary.
     pub permissions_boundary: Option<PolicyArn>,
-    /// The user's tags, without those of ownership.
+    /// The user's tags and the controller's default ones, without those of ownership.
     pub tags: BTreeMap<String, String>,
     /// Keys of tags that an earlier generation declared: to be removed unless declared still.
     pub former_tag_keys: BTreeSet<String>,
@@ -141,6 +142,11 @@ pub enum SpecError {
         "spec.tags: {0:?} and {1:?} differ only by case or width, and IAM takes such keys for one; remove one"
     )]
     TagKeysDifferByCase(String, String),
+    /// The declared tags and the controller's default ones are more than a role can have.
+    #[error(
+        "spec.tags: with the tags that the controller gives to every role (--default-tag) the role would have {0}, and IAM allows {MAX_TAGS} besides those of ownership; remove some"
+    )]
+    TooManyTags(usize),
     /// The object has no identity: it was never stored by an API server.
     #[error("metadata.{0} is missing: the resource was not read from a cluster")]
     Metadata(&'static str),
@@ -149,13 +155,15 @@ pub enum SpecError {
     Document(#[from] DocumentError),
 }
 
-/// The role that `resource` declares in the cluster with the id `cluster` (uid of `kube-system`).
+/// The role that `resource` declares in the cluster with the id `cluster` (uid of `kube-system`), with what the
+/// controller gives to every role.
 ///
 /// # Errors
 /// When the spec breaks a rule; see [`SpecError`].
 pub fn desired(
     resource: &PinpointEventStreamRole,
     cluster: &str,
+    defaults: &Defaults,
 ) -> Result<DesiredRole, SpecError> {
     let spec = &resource.spec;
     let owner = owner(resource, cluster)?;
@@ -186,16 +194,20 @@ pub fn desired(
         return Err(SpecError::SessionDuration(spec.max_session_duration_seconds));
     }
     check_tags(&spec.tags)?;
+    let tags = defaults.tags.under(&spec.tags);
+    if tags.len() > MAX_TAGS {
+        return Err(SpecError::TooManyTags(tags.len()));
+    }
 
     Ok(DesiredRole {
         account: stream.account().clone(),
         partition: stream.partition(),
-        name: role_name(resource)?,
+        name: role_name(resource, defaults)?,
         path: RolePath::parse(&spec.path).map_err(at("path"))?,
         description: spec.description.clone().unwrap_or_default(),
         max_session_duration_seconds: spec.max_session_duration_seconds,
         permissions_boundary,
-        tags: spec.tags.clone(),
+        tags,
         former_tag_keys: resource.status.iter().flat_map(|s| s.tag_keys.iter().cloned()).collect(),
         held_role_id: resource.status.iter().find_map(|s| s.role_id.clone()).unwrap_or_default(),
         was_adopted: resource.status.as_ref().is_some_and(|status| status.adopted == Some(true)),
@@ -213,41 +225,45 @@ pub fn desired(
     })
 }
 
-/// The name of the role that `resource` declares. A resource that holds a role under its former default name keeps that
-/// name: IAM cannot rename a role.
+/// The name of the role that `resource` declares. A resource that holds a role under another default name, of a former
+/// rule or a former prefix, keeps that name: IAM cannot rename a role.
 ///
 /// # Errors
 /// When the declared name is not one that IAM accepts.
-pub fn role_name(resource: &PinpointEventStreamRole) -> Result<RoleName, SpecError> {
+pub fn role_name(
+    resource: &PinpointEventStreamRole,
+    defaults: &Defaults,
+) -> Result<RoleName, SpecError> {
     if let Some(name) = &resource.spec.role_name {
         return RoleName::parse(name).map_err(at("roleName"));
     }
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
     let status = resource.status.as_ref().filter(|status| status.role_id.is_some());
-    // Only a name that a rule gives: the status alone must not lead to another resource's role.
-    let former = RoleName::former_default_for(&namespace, &name).ok();
-    let held = status.and_then(|status| status.role_name.as_deref());
-    match former.filter(|former| Some(former.as_str()) == held) {
-        Some(former) => Ok(former),
-        None => RoleName::default_for(&namespace, &name).map_err(at("roleName")),
-    }
+    let held = status.and_then(|status| RoleName::parse(status.role_name.as_deref()?).ok());
+    let default = RoleName::default_for(&defaults.role_name_prefix, &namespace, &name);
+    // Only a name that a rule gives: the status alone must not lead to any role.
+    let is_kept =
+        |held: &RoleName| default.as_ref() != Ok(held) && held.is_a_default_for(&namespace, &name);
+    held.filter(is_kept).map_or_else(|| default.clone().map_err(at("roleName")), Ok)
 }
 
 /// Which role `resource` declares, of all accounts.
 ///
 /// # Errors
 /// When the spec names no account, or a name that IAM does not accept.
-pub fn role_key(resource: &PinpointEventStreamRole) -> Result<RoleKey, SpecError> {
+pub fn role_key(
+    resource: &PinpointEventStreamRole,
+    defaults: &Defaults,
+) -> Result<RoleKey, SpecError> {
     let account = stream(&resource.spec.destination)?.account().clone();
-    Ok(RoleKey { account, name: role_name(resource)?.key() })
+    Ok(RoleKey { account, name: role_name(resource, defaults)?.key() })
 }
 
-/// The ARN that the role has once it exists: Pinpoint streams only to a stream of its own account, so the
+/// The ARN that the role of this name has once it exists: Pinpoint streams only to a stream of its own account, so the
 /// role is in that account too. `None` when the spec breaks a rule.
 #[must_use]
-pub fn expected_arn(resource: &PinpointEventStreamRole) -> Option<String> {
+pub fn expected_arn(resource: &PinpointEventStreamRole, name: &str) -> Option<String> {
     let stream = stream(&resource.spec.destination).ok()?;
-    let name = role_name(resource).ok()?;
     let (partition, account) = (stream.partition(), stream.account());
     Some(format!("arn:{partition}:iam::{account}:role{}{name}", resource.spec.path))
 }
@@ -322,7 +338,7 @@ fn check_key(stream: &StreamArn, key: Option<&KeyArn>) -> Result<(), SpecError> 
     }
 }
 
-fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), SpecError> {
+pub(super) fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), SpecError> {
     let mut seen = BTreeMap::new();
     for key in tags.keys() {
         if tag_key::is_reserved(key) {

@@ -1,6 +1,7 @@
 //! What a resource declares, what IAM has, and the ordered writes that lead from one to the other. Pure:
 //! no clock, no network, no SDK, so that the same plan is what gets applied, reported and named in events.
 
+mod defaults;
 mod deletion;
 mod desired;
 mod name;
@@ -11,11 +12,12 @@ mod plan;
 mod recent;
 mod tag_key;
 
+pub use defaults::{DefaultTags, Defaults, InvalidTags, MAX_TAGS};
 pub use deletion::{Deletion, DeletionRequest, Kept, plan_deletion};
 pub use desired::{
     DesiredRole, SpecError, desired, destination_label, expected_arn, owner, role_key, role_name,
 };
-pub use name::{RoleKey, RoleName, RolePath};
+pub use name::{RoleKey, RoleName, RoleNamePrefix, RolePath};
 pub use observed::ObservedRole;
 pub use ownership::{
     ADOPTED_TAG, CLUSTER_TAG, Owner, Ownership, RESOURCE_TAG, Standing, UID_TAG, is_adopted,

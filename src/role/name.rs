@@ -13,6 +13,33 @@ const LONGEST_NAME: usize = 64;
 const HASH_DIGITS: usize = 24;
 /// The same in versions up to 0.1. Roles that were created under such a name keep it.
 const FORMER_HASH_DIGITS: usize = 8;
+/// What a prefix leaves of a shortened name for namespace and name: 7 characters besides the hash.
+const LONGEST_PREFIX: usize = 32;
+
+/// How the names of roles begin that no resource names; empty for no such beginning.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RoleNamePrefix(String);
+
+impl RoleNamePrefix {
+    /// Parses up to 32 characters of `[\w+=,.@-]`.
+    ///
+    /// # Errors
+    /// When `text` is anything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidIdentifier> {
+        if text.len() <= LONGEST_PREFIX && text.bytes().all(is_of_a_name) {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidIdentifier::new(
+                text,
+                "the beginning of a role name: up to 32 letters, digits and any of _+=,.@-",
+            ))
+        }
+    }
+}
+
+fn is_of_a_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte)
+}
 
 /// Which role of all accounts. The only identity of a role: two resources that declare the same key declare the same
 /// role.
@@ -34,9 +61,7 @@ impl RoleName {
     /// # Errors
     /// When `text` is anything else.
     pub fn parse(text: &str) -> Result<Self, InvalidIdentifier> {
-        let fits = (1..=LONGEST_NAME).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b));
-        if fits {
+        if (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(is_of_a_name) {
             Ok(Self(text.into()))
         } else {
             Err(InvalidIdentifier::new(
@@ -46,25 +71,43 @@ impl RoleName {
         }
     }
 
-    /// The name for a resource that declares none: `<namespace>-<name>`. A name longer than IAM allows is cut and
-    /// ends in a hash of the whole, so that two long names stay apart.
+    /// The name for a resource that declares none: `<prefix><namespace>-<name>`. A name longer than IAM allows is cut
+    /// and ends in a hash of namespace and name, so that two long names stay apart.
     ///
     /// # Errors
     /// When namespace and name are not those of a Kubernetes object.
-    pub fn default_for(namespace: &str, name: &str) -> Result<Self, InvalidIdentifier> {
-        Self::shortened(namespace, name, HASH_DIGITS)
+    pub fn default_for(
+        prefix: &RoleNamePrefix,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Self, InvalidIdentifier> {
+        Self::shortened(prefix, namespace, name, HASH_DIGITS)
     }
 
-    /// The default name by the rule of versions up to 0.1, whose hash was shorter.
-    ///
-    /// # Errors
-    /// When namespace and name are not those of a Kubernetes object.
-    pub fn former_default_for(namespace: &str, name: &str) -> Result<Self, InvalidIdentifier> {
-        Self::shortened(namespace, name, FORMER_HASH_DIGITS)
+    /// Whether a rule gives this name to that resource, or gave it: the present one under any prefix, or that of versions
+    /// up to 0.1, whose hash was shorter and which knew no prefix.
+    #[must_use]
+    pub fn is_a_default_for(&self, namespace: &str, name: &str) -> bool {
+        let by_the_former_rule = || {
+            Self::shortened(&RoleNamePrefix::default(), namespace, name, FORMER_HASH_DIGITS)
+                .as_ref()
+                == Ok(self)
+        };
+        let under_a_prefix = |length: usize| {
+            let prefix = self.0.get(..length).map(RoleNamePrefix::parse);
+            let Some(Ok(prefix)) = prefix else { return false };
+            Self::default_for(&prefix, namespace, name).as_ref() == Ok(self)
+        };
+        by_the_former_rule() || (0..=LONGEST_PREFIX).any(under_a_prefix)
     }
 
-    fn shortened(namespace: &str, name: &str, digits: usize) -> Result<Self, InvalidIdentifier> {
-        let whole = format!("{namespace}-{name}");
+    fn shortened(
+        prefix: &RoleNamePrefix,
+        namespace: &str,
+        name: &str,
+        digits: usize,
+    ) -> Result<Self, InvalidIdentifier> {
+        let whole = format!("{}{namespace}-{name}", prefix.0);
         if whole.len() <= LONGEST_NAME {
             return Self::parse(&whole);
         }
@@ -137,10 +180,51 @@ impl RolePath {
 mod tests {
     use super::*;
 
+    fn prefixed(prefix: &str) -> RoleNamePrefix {
+        RoleNamePrefix::parse(prefix).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn former_default_for(namespace: &str, name: &str) -> Result<RoleName, InvalidIdentifier> {
+        RoleName::shortened(&prefixed(""), namespace, name, FORMER_HASH_DIGITS)
+    }
+
+    #[test]
+    fn a_prefix_is_what_a_name_can_begin_with_and_leaves_room_for_the_rest() {
+        for prefix in ["has space", "a/b", "snø", &"p".repeat(33)] {
+            assert!(RoleNamePrefix::parse(prefix).is_err(), "{prefix:?}");
+        }
+        let longest = prefixed(&"p".repeat(32));
+        for name in ["events", &"n".repeat(60)] {
+            let name = RoleName::default_for(&longest, &"s".repeat(63), name);
+            assert!(name.is_ok_and(|name| name.as_str().len() == 64));
+        }
+    }
+
+    #[test]
+    fn a_name_is_known_as_a_default_under_each_prefix_and_by_the_former_rule() {
+        let long = "n".repeat(63);
+        for (namespace, name) in [("ns", "events"), (&*long, "events"), ("ns", &*long)] {
+            for prefix in ["", "p", "prod-", &"p".repeat(32)] {
+                let default = RoleName::default_for(&prefixed(prefix), namespace, name);
+                let default = default.unwrap_or_else(|error| panic!("{error}"));
+                assert!(default.is_a_default_for(namespace, name), "{default}");
+                assert!(!default.is_a_default_for(namespace, "other"), "{default}");
+            }
+            let former = former_default_for(namespace, name).unwrap_or_else(|e| panic!("{e}"));
+            assert!(former.is_a_default_for(namespace, name), "{former}");
+        }
+        let other = RoleName::parse("other-role").unwrap_or_else(|error| panic!("{error}"));
+        assert!(!other.is_a_default_for("ns", "events"));
+    }
+
     #[test]
     fn a_resource_without_a_role_name_gets_one_from_its_namespace_and_name() {
-        let name = RoleName::default_for("marketing", "app-events");
-        assert_eq!(name.as_ref().map(RoleName::as_str), Ok("marketing-app-events"));
+        for (prefix, expected) in
+            [("", "marketing-app-events"), ("prod-", "prod-marketing-app-events")]
+        {
+            let name = RoleName::default_for(&prefixed(prefix), "marketing", "app-events");
+            assert_eq!(name.as_ref().map(RoleName::as_str), Ok(expected));
+        }
     }
 
     #[test]
@@ -148,7 +232,9 @@ mod tests {
         let long = "n".repeat(63);
         let names: Vec<_> = ["a.first", "a.second"]
             .into_iter()
-            .map(|name| RoleName::default_for(&long, name).map(|n| n.as_str().to_owned()))
+            .map(|name| {
+                RoleName::default_for(&prefixed(""), &long, name).map(|n| n.as_str().to_owned())
+            })
             .collect();
         assert!(names.iter().all(|name| name.as_ref().is_ok_and(|n| n.len() == 64)), "{names:?}");
         assert_ne!(names.first(), names.last());
@@ -160,8 +246,8 @@ mod tests {
         let hash = |name: Result<RoleName, InvalidIdentifier>| {
             name.ok().and_then(|name| Some(name.as_str().rsplit_once('-')?.1.len()))
         };
-        assert_eq!(hash(RoleName::default_for(&namespace, name)), Some(24));
-        assert_eq!(hash(RoleName::former_default_for(&namespace, name)), Some(8));
+        assert_eq!(hash(RoleName::default_for(&prefixed(""), &namespace, name)), Some(24));
+        assert_eq!(hash(former_default_for(&namespace, name)), Some(8));
     }
 
     #[test]

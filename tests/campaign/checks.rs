@@ -149,7 +149,7 @@ fn wrong_ready(
     cluster: &str,
 ) -> Option<String> {
     let resource = &sighting.resource;
-    let desired = role::desired(resource, cluster).unwrap();
+    let desired = role::desired(resource, cluster, &role::Defaults::default()).unwrap();
     let writes = history.of_role(&desired.name.key());
     let states = states(&writes, since, sighting.at);
     let interfered = writes

@@ -58,7 +58,8 @@ fn unrest(resource: &PinpointEventStreamRole, slot: usize, field: &Field) -> Opt
         Kind::Foreign => stalled("RoleNotOwned"),
         Kind::Elsewhere | Kind::SecondOfTwo => stalled("RoleOwnedByAnother"),
         Kind::Adopted | Kind::Retained | Kind::FirstOfTwo | Kind::Plain => {
-            let desired = role::desired(resource, &field.cluster).unwrap();
+            let desired =
+                role::desired(resource, &field.cluster, &role::Defaults::default()).unwrap();
             let role = field.account.role(&role_name(slot));
             let as_declared = role.as_ref().is_some_and(|role| {
                 is_as(role, &desired)

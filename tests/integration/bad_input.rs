@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use streamrole::api::PinpointEventStreamRole;
-use streamrole::role::{DesiredRole, SpecError, desired};
+use streamrole::role::{Defaults, DesiredRole, SpecError, desired};
 
 use crate::world::{World, kinesis_arn};
 
@@ -265,7 +265,7 @@ fn by_the_controller(spec: &Value) -> Result<DesiredRole, SpecError> {
     );
     resource.metadata.namespace = Some("bad-input".into());
     resource.metadata.uid = Some("u1".into());
-    desired(&resource, "c1")
+    desired(&resource, "c1", &Defaults::default())
 }
 
 fn to_kinesis(arn: &str) -> Value {

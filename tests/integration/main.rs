@@ -20,6 +20,7 @@ mod calls;
 mod claimants;
 mod conformance;
 mod consistency;
+mod defaults;
 mod deletion;
 mod drift;
 mod editors;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use kube::{Resource as _, ResourceExt as _};
 
 use crate::api::PinpointEventStreamRole;
-use crate::role::{self, Precedence, RoleKey};
+use crate::role::{self, Defaults, Precedence, RoleKey};
 
 use super::super::settled;
 use super::Key;
@@ -38,12 +38,17 @@ struct Rank {
 }
 
 impl Claim {
-    /// What `resource` declares; `None` when its spec names no role. `cluster` as in [`role::desired`].
-    pub(super) fn of(resource: &PinpointEventStreamRole, cluster: &str) -> Option<Self> {
-        let role = Arc::new(role::role_key(resource).ok()?);
+    /// What `resource` declares; `None` when its spec names no role. `cluster` and `defaults` as in
+    /// [`role::desired`].
+    pub(super) fn of(
+        resource: &PinpointEventStreamRole,
+        cluster: &str,
+        defaults: &Defaults,
+    ) -> Option<Self> {
+        let role = Arc::new(role::role_key(resource, defaults).ok()?);
         let is_idle = settled::hands_off(resource).is_some()
             || resource.meta().deletion_timestamp.is_some()
-            || role::desired(resource, cluster).is_err();
+            || role::desired(resource, cluster, defaults).is_err();
         let created = resource.creation_timestamp().map_or(i64::MAX, |time| time.0.as_second());
         let is_explicit = resource.spec.role_name.is_some();
         Some(Self { role, rank: Rank { is_idle, is_explicit, created } })

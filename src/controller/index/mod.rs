@@ -19,7 +19,7 @@ use crate::api::{
     ABANDON_ANNOTATION, PAUSED_ANNOTATION, PinpointEventStreamRole,
     RECONCILE_REQUESTED_AT_ANNOTATION,
 };
-use crate::role::{Owner, RoleKey, Standing};
+use crate::role::{Defaults, Owner, RoleKey, Standing};
 
 use super::settled;
 
@@ -77,6 +77,7 @@ pub(super) struct Index {
     /// The watched namespaces; all when empty.
     namespaces: Vec<String>,
     cluster: String,
+    defaults: Arc<Defaults>,
     state: Mutex<State>,
     heard: Notify,
 }
@@ -96,9 +97,9 @@ struct Entry {
 
 impl Index {
     /// An index of these namespaces, or of all when there are none, in the cluster with this id.
-    pub(super) fn new(namespaces: &[String], cluster: &str) -> Self {
+    pub(super) fn new(namespaces: &[String], cluster: &str, defaults: Arc<Defaults>) -> Self {
         let (state, heard) = (Mutex::default(), Notify::new());
-        Self { namespaces: namespaces.to_vec(), cluster: cluster.into(), state, heard }
+        Self { namespaces: namespaces.to_vec(), cluster: cluster.into(), defaults, state, heard }
     }
 
     /// Takes note of what the watch of `namespace` (`None`: of all) heard.
@@ -131,7 +132,10 @@ impl Index {
     fn note(&self, namespace: Option<&str>, event: Event<Guarded>, now: Instant) -> Heard {
         let mut state = self.lock();
         match event {
-            Event::Apply(resource) => state.apply(resource, &self.cluster, now),
+            Event::Apply(resource) => {
+                let claim = self.claim(&resource);
+                state.apply(resource, claim, now)
+            }
             Event::Delete(resource) => {
                 let heard = state.delete(&Key::of(&resource), now);
                 // As it was at the very last.
@@ -144,7 +148,8 @@ impl Index {
             Event::InitApply(resource) => {
                 let key = Key::of(&resource);
                 state.listed.entry(namespace.map(Into::into)).or_default().insert(key);
-                state.apply(resource, &self.cluster, now)
+                let claim = self.claim(&resource);
+                state.apply(resource, claim, now)
             }
             Event::InitDone => {
                 let listed = state.listed.remove(&namespace.map(Into::into)).unwrap_or_default();
@@ -219,15 +224,19 @@ impl Index {
             && !state.claims.declares(&key, role)
     }
 
+    fn claim(&self, resource: &Guarded) -> Option<Claim> {
+        let resource = resource.0.as_ref().ok()?;
+        Claim::of(resource, &self.cluster, &self.defaults)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn apply(&mut self, resource: Guarded, cluster: &str, now: Instant) -> Heard {
+    fn apply(&mut self, resource: Guarded, claim: Option<Claim>, now: Instant) -> Heard {
         let (key, trigger) = (Key::of(&resource), trigger(&resource));
-        let claim = resource.0.as_ref().ok().and_then(|resource| Claim::of(resource, cluster));
         let resource = Arc::new(resource);
         let entry = Entry { resource: Arc::clone(&resource), trigger };
         let before = self.entries.insert(key.clone(), entry);

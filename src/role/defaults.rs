@@ -1,0 +1,138 @@
+//! What the controller gives to every role, whoever declares it: the beginning of default names, and tags. Checked
+//! once, at the start, by the rules of the fields that they stand in for.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use super::desired::{SpecError, check_tags};
+use super::name::RoleNamePrefix;
+use super::tag_key;
+
+/// The most tags that a role has besides those of ownership: IAM allows 50, and four are for these.
+pub const MAX_TAGS: usize = 46;
+/// Characters that IAM allows in a tag's key and in its value.
+const LONGEST_KEY: usize = 128;
+const LONGEST_VALUE: usize = 256;
+
+/// What the controller gives to every role.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Defaults {
+    /// How the names of roles begin that no resource names.
+    pub role_name_prefix: RoleNamePrefix,
+    /// Tags of every role whose resource does not declare the same key.
+    pub tags: DefaultTags,
+}
+
+/// Tags that every role gets.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct DefaultTags(BTreeMap<String, String>);
+
+/// Why tags cannot be those of every role.
+#[derive(Debug, Error)]
+pub enum InvalidTags {
+    /// A key that IAM does not accept.
+    #[error("{0:?} is not a key: it must be 1 to 128 letters, digits, spaces and any of _.:/=+@-")]
+    Key(String),
+    /// A value that IAM does not accept.
+    #[error("the value of {0:?} must be at most 256 letters, digits, spaces and any of _.:/=+@-")]
+    Value(String),
+    /// A key that is there twice.
+    #[error("the key {0:?} is given twice")]
+    Twice(String),
+    /// Keys that no resource may declare either.
+    #[error("{}", .0.to_string().trim_start_matches("spec.tags: "))]
+    Keys(#[from] SpecError),
+    /// More than a role can have.
+    #[error("{0} are given, and a role can have {MAX_TAGS} besides those of ownership")]
+    TooMany(usize),
+}
+
+impl DefaultTags {
+    /// Takes tags that every resource could declare.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub fn new(tags: impl IntoIterator<Item = (String, String)>) -> Result<Self, InvalidTags> {
+        let mut all = BTreeMap::new();
+        for (key, value) in tags {
+            if !fits(&key, 1..=LONGEST_KEY) {
+                return Err(InvalidTags::Key(key));
+            }
+            if !fits(&value, 0..=LONGEST_VALUE) {
+                return Err(InvalidTags::Value(key));
+            }
+            if all.contains_key(&key) {
+                return Err(InvalidTags::Twice(key));
+            }
+            all.insert(key, value);
+        }
+        check_tags(&all)?;
+        if all.len() > MAX_TAGS {
+            return Err(InvalidTags::TooMany(all.len()));
+        }
+        Ok(Self(all))
+    }
+
+    /// These tags and those that a resource declares, which go first: also where IAM takes two keys for one.
+    #[must_use]
+    pub(super) fn under(&self, declared: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let taken: Vec<_> = declared.keys().map(|key| tag_key::folded(key)).collect();
+        let free = self.0.iter().filter(|(key, _)| !taken.contains(&tag_key::folded(key)));
+        free.chain(declared).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
+
+/// As the schema's `[\\p{L}\\p{Z}\\p{N}_.:/=+@-]`. Unicode has further letters by property than by category, and IAM says
+/// which of them it takes.
+fn fits(text: &str, length: std::ops::RangeInclusive<usize>) -> bool {
+    let is_space = |c: char| c.is_whitespace() && !c.is_control();
+    length.contains(&text.chars().count())
+        && text.chars().all(|c| c.is_alphanumeric() || is_space(c) || "_.:/=+@-".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tags(pairs: &[(&str, &str)]) -> Result<DefaultTags, InvalidTags> {
+        DefaultTags::new(pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())))
+    }
+
+    #[test]
+    fn tags_that_no_resource_may_declare_no_flag_may_give() {
+        for (pairs, words) in [
+            (vec![("", "x")], "is not a key"),
+            (vec![("a*", "x")], "is not a key"),
+            (vec![("a\nb", "x")], "is not a key"),
+            (vec![(&*"k".repeat(129), "x")], "is not a key"),
+            (vec![("a", "x*")], "the value of"),
+            (vec![("a", &*"v".repeat(257))], "the value of"),
+            (vec![("AWS:x", "x")], "reserved"),
+            (vec![("streamrole.dev/uid", "x")], "reserved"),
+            (vec![(" a", "x")], "white space"),
+            (vec![("a", "x"), ("a", "y")], "twice"),
+            (vec![("a", "x"), ("A", "y")], "differ only by case"),
+        ] {
+            let refused = tags(&pairs).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(refused.contains(words), "{pairs:?}: {refused:?}");
+        }
+        let keys: Vec<_> = (0..47).map(|number| format!("k{number}")).collect();
+        let many: Vec<_> = keys.iter().map(|key| (key.as_str(), "")).collect();
+        assert!(matches!(tags(&many), Err(InvalidTags::TooMany(47))));
+        assert!(tags(many.get(1..).unwrap_or_default()).is_ok());
+        assert!(tags(&[("Kostenträger 1", ""), ("a=b", "c=d"), ("チーム", "x y")]).is_ok());
+    }
+
+    #[test]
+    fn what_a_resource_declares_goes_before_a_default_whatever_the_case() {
+        let defaults = tags(&[("team", "default"), ("stage", "test")]).unwrap_or_default();
+        let declared = BTreeMap::from([("Team".to_owned(), "own".to_owned())]);
+        let merged = defaults.under(&declared);
+        let expected = [("Team", "own"), ("stage", "test")];
+        assert_eq!(
+            merged,
+            BTreeMap::from(expected.map(|(key, value)| (key.to_owned(), value.to_owned())))
+        );
+    }
+}
