@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{controller, iam};
+use crate::{controller, iam, telemetry};
 
 /// Keeps the IAM roles that `PinpointEventStreamRole` resources declare as declared.
 #[derive(Debug, Parser)]
@@ -50,15 +50,18 @@ enum Error {
         "no Kubernetes cluster is configured: {0}. Set KUBECONFIG to a kubeconfig file, or run in a pod with a service account"
     )]
     NoCluster(String),
+    /// The cluster cannot be used.
+    #[error(transparent)]
+    Cluster(#[from] controller::ClusterNotReady),
     /// No region is configured.
     #[error(
         "no AWS region is configured. Set AWS_REGION to any region of your partition, as in us-east-1: it decides which IAM is called"
     )]
     NoRegion,
-    /// The cluster cannot be used.
+    /// Traces cannot be sent as asked for.
     #[error(transparent)]
-    Cluster(#[from] controller::ClusterNotReady),
-    /// AWS cannot be used.
+    Traces(#[from] telemetry::UnknownProtocol),
+    /// There are no credentials.
     #[error(transparent)]
     Credentials(#[from] iam::NoCredentials),
     /// IAM cannot be used.

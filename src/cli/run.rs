@@ -59,11 +59,11 @@ pub(super) struct Args {
     #[arg(long, env = "STREAMROLE_LOG_FORMAT", default_value = "text")]
     log_format: Format,
 
-    /// Address of /healthz, /readyz and /metrics. Port 0 takes any free one and logs it.
+    /// Address of /healthz, /readyz and /metrics; [::] takes IPv4 too. Port 0 takes any free one and logs it.
     #[arg(
         long,
         env = "STREAMROLE_LISTEN",
-        default_value = "127.0.0.1:8080",
+        default_value = "[::]:8080",
         value_name = "ADDRESS:PORT"
     )]
     listen: SocketAddr,
@@ -80,7 +80,7 @@ pub(super) fn run(args: Args) -> Result<(), Error> {
     let _telemetry = Telemetry::start(match args.log_format {
         Format::Json => LogFormat::Json,
         Format::Text => LogFormat::Text,
-    });
+    })?;
     connect::on_one_thread(start(args))
 }
 

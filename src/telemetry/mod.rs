@@ -11,9 +11,12 @@ use tracing::{info, warn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use traces::NoTraces;
+
 pub use http::{Health, serve};
 pub use logs::LogFormat;
 pub use metrics::{ConditionLabels, Counted, Metrics};
+pub use traces::UnknownProtocol;
 
 /// Logs and traces. Sends what is left of the traces when it is dropped, for at most 5 s: outside of the
 /// runtime, which it would hold up.
@@ -23,11 +26,14 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Starts logging, and tracing when an endpoint for it is set.
-    #[must_use]
-    pub fn start(format: LogFormat) -> Self {
+    ///
+    /// # Errors
+    /// When traces are to be sent by another protocol than OTLP over HTTP.
+    pub fn start(format: LogFormat) -> Result<Self, UnknownProtocol> {
         let (traces, problem) = match traces::provider() {
             Ok(traces) => (traces, None),
-            Err(error) => (None, Some(error)),
+            Err(NoTraces::Protocol(unknown)) => return Err(unknown),
+            Err(NoTraces::Exporter(error)) => (None, Some(error)),
         };
         // Only a second start can fail, and then the first one's choice stands.
         let _ = tracing_subscriber::registry()
@@ -40,7 +46,7 @@ impl Telemetry {
         if traces.is_some() {
             info!("traces are sent by OTLP");
         }
-        Self { traces }
+        Ok(Self { traces })
     }
 }
 

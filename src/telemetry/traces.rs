@@ -5,24 +5,60 @@
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{
-    ExporterBuildError, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
-    SpanExporter,
+    ExporterBuildError, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL,
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, SpanExporter,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use thiserror::Error;
 use tracing::{Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
+/// The protocol that traces are sent by.
+const PROTOCOL: &str = "http/protobuf";
+
+/// Traces are to be sent by a protocol that this program does not speak.
+#[derive(Debug, Eq, Error, PartialEq)]
+#[error(
+    "{variable} is {seen:?}, but traces can only be sent by {PROTOCOL}. Set it to {PROTOCOL} or unset it, and let the endpoint be the collector's for OTLP over HTTP: its port is 4318 unless configured otherwise, and 4317 is for gRPC"
+)]
+pub struct UnknownProtocol {
+    variable: &'static str,
+    seen: String,
+}
+
+/// Why there are no traces.
+#[derive(Debug, Error)]
+pub(super) enum NoTraces {
+    #[error(transparent)]
+    Protocol(#[from] UnknownProtocol),
+    #[error(transparent)]
+    Exporter(#[from] ExporterBuildError),
+}
+
+/// Whether the protocol that the first of these variables names is spoken.
+fn check_protocol(variables: [(&'static str, Option<String>); 2]) -> Result<(), UnknownProtocol> {
+    let mut set = variables.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    match set.find(|(_, value)| !value.is_empty()) {
+        Some((variable, seen)) if seen != PROTOCOL => Err(UnknownProtocol { variable, seen }),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Makes and sends the traces; `None` when no endpoint is set.
-pub(super) fn provider() -> Result<Option<SdkTracerProvider>, ExporterBuildError> {
+pub(super) fn provider() -> Result<Option<SdkTracerProvider>, NoTraces> {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_disabled = std::env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value == "true");
     let endpoints = [OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT];
     if is_disabled || !endpoints.into_iter().any(is_set) {
         return Ok(None);
     }
+    check_protocol(
+        [OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, OTEL_EXPORTER_OTLP_PROTOCOL]
+            .map(|name| (name, std::env::var(name).ok())),
+    )?;
     let exporter = SpanExporter::builder().with_http().build()?;
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
     let mut resource = Resource::builder().with_attribute(version);
@@ -54,4 +90,24 @@ where
         .with_threads(false)
         .with_tracked_inactivity(false)
         .with_filter(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_spoken_is_taken_and_what_is_not_is_named_with_its_variable() {
+        let check = |traces: Option<&str>, all: Option<&str>| {
+            check_protocol([("TRACES", traces.map(Into::into)), ("ALL", all.map(Into::into))])
+                .map_err(|refused| refused.variable)
+        };
+        assert_eq!(check(None, None), Ok(()));
+        assert_eq!(check(None, Some("")), Ok(()));
+        assert_eq!(check(None, Some("http/protobuf")), Ok(()));
+        assert_eq!(check(Some("http/protobuf"), Some("grpc")), Ok(()), "the first one counts");
+        assert_eq!(check(Some(""), Some("grpc")), Err("ALL"));
+        assert_eq!(check(Some("grpc"), None), Err("TRACES"));
+        assert_eq!(check(None, Some("http/json")), Err("ALL"));
+    }
 }

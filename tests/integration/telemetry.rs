@@ -1,8 +1,10 @@
 //! What the controller tells of itself by logs and traces, and what it never tells.
 
+use std::process::{Command, Stdio};
+
 use support::{Collector, Controller, ControllerOptions, Fault, Span, eventually, http_get};
 
-use crate::world::{World, stack};
+use crate::world::{World, binary, stack};
 
 fn set(variable: &'static str, value: &str) -> (&'static str, Option<String>) {
     (variable, Some(value.to_owned()))
@@ -99,5 +101,22 @@ async fn secrets_are_told_nowhere_at_no_level() {
             let lines: Vec<_> = text.lines().filter(|line| line.contains(secret)).collect();
             assert!(lines.is_empty(), "{secret} in the {place}: {lines:#?}");
         }
+    }
+}
+
+#[test]
+fn a_protocol_that_is_not_spoken_is_refused_at_the_start_with_what_works() {
+    let run = Command::new(binary())
+        .args(["run", "--listen", "127.0.0.1:0"])
+        .env_clear()
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317")
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(!run.status.success(), "{said}");
+    for words in ["OTEL_EXPORTER_OTLP_PROTOCOL is \"grpc\"", "http/protobuf", "4318"] {
+        assert!(said.contains(words), "{words} in {said}");
     }
 }
