@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::Args as ClapArgs;
 
 use crate::controller;
-use crate::iam::{self, ErrorKind, Iam};
+use crate::iam::{Aws, ErrorKind, Iam};
 
 use super::connect::{self, Cluster, Where};
 use super::{Error, print};
@@ -32,8 +32,8 @@ async fn look(place: &Where) -> Result<(), Error> {
         print(&format!("It does not allow to {right}, so events are missing.\n"))?;
     }
 
-    let aws = connect::aws().await?;
-    iam::look_for_credentials(&aws).await?;
+    let aws = Aws::from_environment().await?;
+    aws.look_for_credentials().await?;
     let iam = Iam::new(&aws, Arc::new(|_| {}), Arc::new(|| true));
     match iam.settings_page(None).await {
         Ok(_) => print("IAM accepts the AWS credentials.\n"),

@@ -1,6 +1,5 @@
 //! Which cluster, which namespaces, which Lease and which AWS: what `run` works with and `check` looks at.
 
-use aws_config::SdkConfig;
 use clap::Args;
 
 use crate::controller::{self, LeaseName};
@@ -67,15 +66,6 @@ pub(super) async fn cluster(place: &Where) -> Result<Cluster, Error> {
     let client =
         kube::Client::try_from(config).map_err(|error| Error::NoCluster(error.to_string()))?;
     Ok(Cluster { client, server, lease })
-}
-
-/// AWS as it is configured, in the way of every AWS SDK.
-pub(super) async fn aws() -> Result<SdkConfig, Error> {
-    let aws = aws_config::load_from_env().await;
-    if aws.region().is_none() {
-        return Err(Error::NoRegion);
-    }
-    Ok(aws)
 }
 
 /// Does `work` to its end.

@@ -53,11 +53,9 @@ enum Error {
     /// The cluster cannot be used.
     #[error(transparent)]
     Cluster(#[from] controller::ClusterNotReady),
-    /// No region is configured.
-    #[error(
-        "no AWS region is configured. Set AWS_REGION to any region of your partition, as in us-east-1: it decides which IAM is called"
-    )]
-    NoRegion,
+    /// What is configured of AWS cannot be used.
+    #[error(transparent)]
+    Aws(#[from] iam::Unusable),
     /// Traces cannot be sent as asked for.
     #[error(transparent)]
     Traces(#[from] telemetry::UnknownProtocol),

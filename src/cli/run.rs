@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::controller::{self, Claim, ClusterId, Election, Options, Servers};
-use crate::iam::{self, Attempt, Iam, MayCall};
+use crate::iam::{Attempt, Aws, Iam, MayCall};
 use crate::role::{DefaultTags, Defaults, RoleNamePrefix};
 use crate::telemetry::{self, Health, LogFormat, Metrics, Telemetry};
 
@@ -136,12 +136,12 @@ async fn prepare(
     metrics: Arc<Metrics>,
 ) -> Result<(Servers, Option<(Election, Claim)>), Error> {
     let Cluster { client, server, lease } = connect::cluster(&args.place).await?;
-    let aws = connect::aws().await?;
-    let (cluster, credentials) = futures::join!(
+    let aws = Aws::from_environment().await?;
+    let (cluster, ()) = futures::join!(
         controller::wait_for_cluster(&client, &server, &args.place.watch_namespace, lease.as_ref()),
-        iam::wait_for_credentials(&aws),
+        aws.wait_for_credentials(),
     );
-    let (cluster, ()): (ClusterId, ()) = (cluster?, credentials?);
+    let cluster: ClusterId = cluster?;
 
     let election = lease.map(|lease| {
         let claim = Claim::none();

@@ -354,6 +354,9 @@ fn failed(error: &IamError, setting: &Setting<'_>) -> Saying {
             "Check the controller's AWS credentials: the role of its service account, or its environment."
                 .to_owned(),
         ),
+        ErrorKind::CredentialsAway => {
+            (Reason::CredentialsUnavailable, "It is tried again.".to_owned())
+        }
         ErrorKind::Unavailable => (Reason::IamUnavailable, "It is tried again.".to_owned()),
         ErrorKind::Internal => (Reason::RefusedByIam, "Please report this as a defect.".to_owned()),
     };

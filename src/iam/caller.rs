@@ -51,7 +51,7 @@ impl Intercept for AccessKey {
 }
 
 /// The id of the access key in an `Authorization` header (AWS Signature Version 4).
-fn access_key_in(header: &str) -> Option<&str> {
+pub(super) fn access_key_in(header: &str) -> Option<&str> {
     header.split_once("Credential=")?.1.split('/').next()
 }
 

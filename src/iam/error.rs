@@ -14,6 +14,7 @@ use crate::policy::readable;
 use crate::role::RoleName;
 
 use super::Action;
+use super::credentials::{Lack, NoCredentials};
 
 /// How many characters of IAM's messages are shown. One that holds an encoded authorization message is longer.
 const MAX_MESSAGE: usize = 1000;
@@ -46,6 +47,8 @@ pub enum ErrorKind {
     AccessDenied,
     /// There are no credentials, or IAM does not know them, or they have expired.
     Credentials,
+    /// There are no credentials for the moment: their source could not be reached or failed.
+    CredentialsAway,
     /// IAM could not be reached, did not answer in time, or failed. The write may have happened.
     Unavailable,
     /// A defect of this program.
@@ -74,6 +77,7 @@ impl ErrorKind {
             | Self::InvalidPrincipal
             | Self::MissingBoundary
             | Self::Throttled
+            | Self::CredentialsAway
             | Self::Unavailable => Retry::Soon,
             Self::DeleteConflict | Self::LimitExceeded | Self::AccessDenied | Self::Credentials => {
                 Retry::Slowly
@@ -87,20 +91,20 @@ impl ErrorKind {
         known(code).map(|(_, kind)| kind)
     }
 
-    /// For an answer without a code that we know: by HTTP status alone.
+    /// For an answer without a code that we know. IAM's own errors have one of these, so that something on the way gave
+    /// it, a proxy or a firewall, and it says nothing of what IAM would say.
     const fn of_status(status: u16) -> Self {
         match status {
-            403 => Self::AccessDenied,
             429 => Self::Throttled,
-            400..500 => Self::Refused,
             _ => Self::Unavailable,
         }
     }
 }
 
-/// The codes that IAM answers with and what each means (IAM API reference, "Common Errors" and the errors of each
-/// action; the names that other AWS services give to the same are understood too).
-const CODES: [(&str, ErrorKind); 31] = [
+/// The codes that IAM answers with and what each means (IAM API reference, "Common Error Types", also as the page was
+/// before 2026, and the errors of each action; the names that other AWS services give to the same are understood too).
+/// Codes that speak of the request as such, which the SDK builds, mean that something on the way changed it.
+const CODES: &[(&str, ErrorKind)] = &[
     ("NoSuchEntity", ErrorKind::NotFound),
     ("EntityAlreadyExists", ErrorKind::AlreadyExists),
     ("ConcurrentModification", ErrorKind::Conflict),
@@ -110,28 +114,57 @@ const CODES: [(&str, ErrorKind); 31] = [
     ("UnmodifiableEntity", ErrorKind::Refused),
     ("InvalidInput", ErrorKind::Refused),
     ("ValidationError", ErrorKind::Refused),
+    ("ValidationException", ErrorKind::Refused),
     ("InvalidParameterValue", ErrorKind::Refused),
+    ("InvalidParameterCombination", ErrorKind::Refused),
+    ("MissingParameter", ErrorKind::Refused),
+    ("RequestEntityTooLarge", ErrorKind::Refused),
+    ("RequestEntityTooLargeException", ErrorKind::Refused),
     ("PolicyNotAttachable", ErrorKind::Refused),
     ("LimitExceeded", ErrorKind::LimitExceeded),
     ("Throttling", ErrorKind::Throttled),
     ("ThrottlingException", ErrorKind::Throttled),
     ("RequestLimitExceeded", ErrorKind::Throttled),
+    ("RequestThrottled", ErrorKind::Throttled),
+    ("RequestThrottledException", ErrorKind::Throttled),
+    ("ThrottledException", ErrorKind::Throttled),
     ("TooManyRequestsException", ErrorKind::Throttled),
+    ("SlowDown", ErrorKind::Throttled),
     ("AccessDenied", ErrorKind::AccessDenied),
     ("AccessDeniedException", ErrorKind::AccessDenied),
     ("UnauthorizedOperation", ErrorKind::AccessDenied),
+    ("NotAuthorized", ErrorKind::AccessDenied),
+    ("NotAuthorizedException", ErrorKind::AccessDenied),
     ("InvalidClientTokenId", ErrorKind::Credentials),
     ("UnrecognizedClientException", ErrorKind::Credentials),
     ("ExpiredToken", ErrorKind::Credentials),
     ("ExpiredTokenException", ErrorKind::Credentials),
     ("RequestExpired", ErrorKind::Credentials),
+    ("RequestTimeTooSkewed", ErrorKind::Credentials),
+    ("AuthFailure", ErrorKind::Credentials),
+    ("InvalidSignatureException", ErrorKind::Credentials),
     ("SignatureDoesNotMatch", ErrorKind::Credentials),
     ("IncompleteSignature", ErrorKind::Credentials),
+    ("IncompleteSignatureException", ErrorKind::Credentials),
     ("MissingAuthenticationToken", ErrorKind::Credentials),
+    ("MissingAuthenticationTokenException", ErrorKind::Credentials),
     ("OptInRequired", ErrorKind::Credentials),
     ("ServiceFailure", ErrorKind::Unavailable),
     ("InternalFailure", ErrorKind::Unavailable),
+    ("InternalError", ErrorKind::Unavailable),
+    ("InternalServerError", ErrorKind::Unavailable),
+    ("InternalServiceError", ErrorKind::Unavailable),
     ("ServiceUnavailable", ErrorKind::Unavailable),
+    ("ServiceUnavailableException", ErrorKind::Unavailable),
+    ("RequestTimeout", ErrorKind::Unavailable),
+    ("RequestTimeoutException", ErrorKind::Unavailable),
+    ("RequestAbortedException", ErrorKind::Unavailable),
+    ("MalformedHttpRequestException", ErrorKind::Unavailable),
+    ("MalformedQueryString", ErrorKind::Unavailable),
+    ("InvalidQueryParameter", ErrorKind::Unavailable),
+    ("MissingAction", ErrorKind::Unavailable),
+    ("InvalidAction", ErrorKind::Unavailable),
+    ("UnknownOperationException", ErrorKind::Unavailable),
 ];
 
 /// The code in the body of an answer that is an error: one that is known, or `other`. For those who see answers before
@@ -143,7 +176,7 @@ pub(super) fn code_in(body: &[u8]) -> Option<&'static str> {
 }
 
 fn known(code: &str) -> Option<(&'static str, ErrorKind)> {
-    CODES.into_iter().find(|(known, _)| *known == code)
+    CODES.iter().copied().find(|(known, _)| *known == code)
 }
 
 /// A failed call. Its text says which action on which role, and IAM's own words.
@@ -155,7 +188,7 @@ pub struct IamError {
     pub role: Option<String>,
     /// What kind of failure it is.
     pub kind: ErrorKind,
-    /// IAM's code, if it answered with one.
+    /// IAM's code, if it answered with one of its own.
     pub code: Option<String>,
     /// IAM's own message, or why there was no answer.
     pub message: String,
@@ -170,13 +203,17 @@ impl IamError {
     {
         let code = error.code().map(str::to_owned);
         let status = error.raw_response().map(|response| response.status().as_u16());
-        let no_credentials = source::<CredentialsError>(error);
-        let kind = match (code.as_deref().and_then(ErrorKind::of_code), status) {
-            (Some(kind), _) => kind,
-            (None, Some(status)) => ErrorKind::of_status(status),
-            (None, None) if no_credentials.is_some() => ErrorKind::Credentials,
-            (None, None) => ErrorKind::Unavailable,
+        let no_credentials = source::<CredentialsError>(error).map(NoCredentials::of);
+        let known = code.as_deref().and_then(ErrorKind::of_code);
+        let kind = match (known, status, &no_credentials) {
+            (Some(kind), _, _) => kind,
+            (None, Some(status), _) => ErrorKind::of_status(status),
+            (None, None, Some(none)) if none.lack == Lack::Away => ErrorKind::CredentialsAway,
+            (None, None, Some(_)) => ErrorKind::Credentials,
+            (None, None, None) => ErrorKind::Unavailable,
         };
+        // An answer that something on the way gave: what counts is that it did, and with which status.
+        let stranger = status.filter(|_| known.is_none());
         let kind = match (kind, action, error.message()) {
             // One code for a document that is wrong and for one that is right too early.
             (ErrorKind::Refused, _, Some(message)) if message.contains("Invalid principal") => {
@@ -188,19 +225,18 @@ impl IamError {
             }
             (kind, _, _) => kind,
         };
-        let message = match (error.message(), no_credentials) {
-            (Some(message), _) => message.to_owned(),
-            (None, Some(cause)) => {
-                format!("no usable AWS credentials: {}", in_one_line(cause))
-            }
-            (None, None) => in_one_line(error),
+        let message = match (error.message(), no_credentials, stranger) {
+            (words, _, Some(status)) => strange(status, code.as_deref(), words),
+            (Some(message), _, None) => message.to_owned(),
+            (None, Some(none), None) => none.to_string(),
+            (None, None, None) => in_one_line(error),
         };
         let message = readable(&message, MAX_MESSAGE);
         Self {
             action: action.name(),
             role: role.map(ToString::to_string),
             kind,
-            code: code.map(|code| readable(&code, MAX_CODE)),
+            code: code.filter(|_| known.is_some()).map(|code| readable(&code, MAX_CODE)),
             message,
             request_id: error.request_id().map(|id| readable(id, MAX_CODE)),
         }
@@ -232,6 +268,18 @@ impl fmt::Display for IamError {
     }
 }
 
+/// What to say of an answer that is none of IAM's.
+fn strange(status: u16, code: Option<&str>, words: Option<&str>) -> String {
+    let said = match (code, words) {
+        (None, None) => String::new(),
+        (Some(only), None) | (None, Some(only)) => format!(" ({only})"),
+        (Some(code), Some(words)) => format!(" ({code}: {words})"),
+    };
+    format!(
+        "HTTP status {status} without an error that IAM has{said}; what answered may be a proxy or firewall on the way, or no IAM"
+    )
+}
+
 /// An error and its causes on one line.
 pub(super) fn in_one_line(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
@@ -243,7 +291,9 @@ pub(super) fn in_one_line(error: &(dyn StdError + 'static)) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn source<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+pub(super) fn source<'a, T: StdError + 'static>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<T>() {
@@ -270,12 +320,36 @@ mod tests {
             ("UnmodifiableEntity", ErrorKind::Refused, Retry::AfterChange),
             ("Throttling", ErrorKind::Throttled, Retry::Soon),
             ("AccessDenied", ErrorKind::AccessDenied, Retry::Slowly),
+            ("NotAuthorized", ErrorKind::AccessDenied, Retry::Slowly),
+            ("ExpiredTokenException", ErrorKind::Credentials, Retry::Slowly),
+            ("IncompleteSignature", ErrorKind::Credentials, Retry::Slowly),
+            ("OptInRequired", ErrorKind::Credentials, Retry::Slowly),
+            ("RequestExpired", ErrorKind::Credentials, Retry::Slowly),
+            ("UnrecognizedClientException", ErrorKind::Credentials, Retry::Slowly),
+            ("RequestTimeoutException", ErrorKind::Unavailable, Retry::Soon),
+            ("RequestAbortedException", ErrorKind::Unavailable, Retry::Soon),
+            ("MalformedHttpRequestException", ErrorKind::Unavailable, Retry::Soon),
+            ("UnknownOperationException", ErrorKind::Unavailable, Retry::Soon),
+            ("ServiceUnavailable", ErrorKind::Unavailable, Retry::Soon),
+            ("InternalFailure", ErrorKind::Unavailable, Retry::Soon),
+            ("ThrottlingException", ErrorKind::Throttled, Retry::Soon),
+            ("RequestEntityTooLargeException", ErrorKind::Refused, Retry::AfterChange),
+            ("ValidationError", ErrorKind::Refused, Retry::AfterChange),
             ("ServiceFailure", ErrorKind::Unavailable, Retry::Soon),
         ];
         for (code, kind, retry) in table {
             assert_eq!(ErrorKind::of_code(code), Some(kind), "kind of {code}");
             assert_eq!(kind.retry(), retry, "retry after {code}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_iams_says_nothing_of_rights_or_of_what_was_declared() {
+        for status in [200, 301, 302, 400, 401, 403, 404, 407, 408, 413, 418, 451, 500, 502, 503] {
+            assert_eq!(ErrorKind::of_status(status), ErrorKind::Unavailable, "{status}");
+        }
+        assert_eq!(ErrorKind::of_status(429), ErrorKind::Throttled);
+        assert_eq!(ErrorKind::of_code("SomethingNew"), None);
     }
 
     #[test]

@@ -6,9 +6,12 @@ mod action;
 mod attempts;
 mod caller;
 mod credentials;
+mod environment;
 mod error;
+mod network;
 mod overload;
 mod permissions;
+mod renewal;
 mod snapshot;
 
 use std::collections::BTreeSet;
@@ -16,7 +19,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_iam::Client;
@@ -29,8 +31,11 @@ use crate::role::{NewRole, ObservedRole, RoleName, Write};
 
 pub use action::Action;
 pub use attempts::{Attempt, MayCall, OnAttempt};
-pub use credentials::{NoCredentials, look_for_credentials, wait_for_credentials};
+pub use credentials::NoCredentials;
+pub use environment::{Aws, Unusable};
 pub use error::{ErrorKind, IamError, Retry};
+pub use network::BadBundle;
+pub(crate) use network::is_on_the_node;
 pub use permissions::{PermissionsPolicy, PolicyDocument, Scope};
 pub use snapshot::{Page, RoleSettings};
 
@@ -58,10 +63,10 @@ pub struct RoleIdentity {
 }
 
 impl Iam {
-    /// A client with the credentials, region and endpoint of `config`. `on_attempt` hears of each request
+    /// A client with the credentials, region and endpoint of `aws`. `on_attempt` hears of each request
     /// that went out, and none goes out that `may_call` does not allow.
     #[must_use]
-    pub fn new(config: &SdkConfig, on_attempt: OnAttempt, may_call: MayCall) -> Self {
+    pub fn new(aws: &Aws, on_attempt: OnAttempt, may_call: MayCall) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(ATTEMPT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -69,11 +74,13 @@ impl Iam {
             .build();
         let unanswered = attempts::Unanswered::default();
         let access_key = caller::AccessKey::default();
-        let callers = Arc::new(caller::Callers::new(config, access_key.clone()));
-        let config = aws_sdk_iam::config::Builder::from(config)
+        let callers = Arc::new(caller::Callers::new(&aws.config, access_key.clone()));
+        let config = aws_sdk_iam::config::Builder::from(&aws.config)
             .retry_config(RetryConfig::adaptive())
             .retry_classifier(overload::OncePerOverload::default())
+            .retry_classifier(renewal::OtherKeys)
             .timeout_config(timeouts)
+            .interceptor(renewal::Renewal(aws.credentials.clone()))
             .interceptor(attempts::Reporter::new(on_attempt, may_call, unanswered.clone()))
             .interceptor(access_key)
             .build();

@@ -5,10 +5,12 @@
 
 mod account;
 mod assets;
+mod canned;
 mod chaos;
 mod collector;
 mod controller;
 mod credentials;
+mod forward_proxy;
 mod get;
 mod iam_policy;
 mod memory_iam;
@@ -18,13 +20,16 @@ mod query;
 mod rate_limit;
 mod resources;
 mod stack;
+mod tls;
 mod tunnel;
 mod wait;
 
 pub use account::{Account, Applied, By, Role};
+pub use canned::Canned;
 pub use chaos::{Chaos, Mishap, STALENESS};
 pub use collector::{Collector, Span};
 pub use controller::{Controller, ControllerOptions};
+pub use forward_proxy::ForwardProxy;
 pub use get::http_get;
 pub use iam_policy::{Guard, IamPolicies, Request, RoleInIam};
 pub use memory_iam::{Calls, MemoryIam};
@@ -34,6 +39,7 @@ pub use query::Call;
 pub use rate_limit::RateLimit;
 pub use resources::{api_resource, create_resources};
 pub use stack::{ACCOUNT_ID, Stack, iam_at, set_aws_environment};
+pub use tls::TlsFront;
 pub use tunnel::Tunnel;
 pub use wait::{eventually, eventually_within};
 

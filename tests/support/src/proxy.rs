@@ -1,8 +1,9 @@
 //! A reverse proxy in front of IAM: it notes each call that crosses the wire and, where told to, answers
 //! for IAM or keeps the answer back. With a [`Guard`] it answers what policies do not allow as IAM would.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -36,6 +37,11 @@ pub enum Fault {
         /// The answer's XML.
         body: String,
     },
+    /// IAM is never asked; the caller gets a web page with this status, as from a proxy or firewall on the way.
+    Page {
+        /// HTTP status.
+        status: u16,
+    },
     /// IAM is never asked, and the caller never answered.
     Hang,
     /// IAM is asked, and the caller told that it failed.
@@ -64,6 +70,10 @@ struct Shared {
     calls: watch::Sender<Vec<Call>>,
     times: Mutex<Option<(Instant, Instant)>>,
     sts_is_away: AtomicBool,
+    sts_calls: AtomicUsize,
+    /// Access keys that IAM does not know, and how many calls were refused for it.
+    unknown_keys: Mutex<BTreeSet<String>>,
+    refused: AtomicUsize,
     rules: Mutex<Vec<Rule>>,
     after_write: OnceLock<Look>,
 }
@@ -105,6 +115,9 @@ impl Proxy {
             calls: watch::Sender::default(),
             times: Mutex::default(),
             sts_is_away: AtomicBool::new(false),
+            sts_calls: AtomicUsize::new(0),
+            unknown_keys: Mutex::default(),
+            refused: AtomicUsize::new(0),
             rules: Mutex::default(),
             after_write: OnceLock::new(),
         });
@@ -167,6 +180,29 @@ impl Proxy {
         self.shared.sts_is_away.store(true, Ordering::Relaxed);
     }
 
+    /// From now on STS answers again.
+    pub fn with_sts(&self) {
+        self.shared.sts_is_away.store(false, Ordering::Relaxed);
+    }
+
+    /// How many calls have come to STS.
+    #[must_use]
+    pub fn sts_calls(&self) -> usize {
+        self.shared.sts_calls.load(Ordering::Relaxed)
+    }
+
+    /// From now on IAM does not know this access key.
+    pub fn forget_key(&self, access_key: &str) {
+        let mut unknown = self.shared.unknown_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        unknown.insert(access_key.into());
+    }
+
+    /// How many calls were signed with a key that IAM does not know.
+    #[must_use]
+    pub fn refused_calls(&self) -> usize {
+        self.shared.refused.load(Ordering::Relaxed)
+    }
+
     /// From now on `look` is awaited after each write that was passed on, before its caller is answered.
     pub fn after_each_write(
         &self,
@@ -183,6 +219,24 @@ impl Proxy {
 }
 
 impl Shared {
+    /// Whether the request is signed with a key that IAM does not know.
+    fn refuses(&self, head: &hyper::http::request::Parts) -> bool {
+        let header = head.headers.get("authorization").and_then(|header| header.to_str().ok());
+        let key = header.and_then(|header| header.split_once("Credential=")?.1.split('/').next());
+        let unknown = self.unknown_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let refuses = key.is_some_and(|key| unknown.contains(key));
+        if refuses {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        refuses
+    }
+
+    fn fault(&self, call: &Call) -> Option<Fault> {
+        let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let rule = rules.iter().find(|rule| call.concerns(&rule.action, rule.role.as_deref()));
+        rule.map(|rule| rule.fault.clone())
+    }
+
     fn note(&self, call: Call) {
         let now = Instant::now();
         let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
@@ -199,6 +253,10 @@ async fn handle(
     let (head, body) = request.into_parts();
     let call = read_call(&body);
     if call.is_to_sts() {
+        shared.sts_calls.fetch_add(1, Ordering::Relaxed);
+        if let Some(Fault::Body { body }) = shared.fault(&call) {
+            return Response::new(Full::new(Bytes::from(body)));
+        }
         if shared.sts_is_away.load(Ordering::Relaxed) {
             return error_answer(503, "ServiceUnavailable", "STS is away");
         }
@@ -206,11 +264,11 @@ async fn handle(
         return passed_on
             .unwrap_or_else(|error| error_answer(500, "ServiceFailure", &error.to_string()));
     }
-    let fault = {
-        let rules = shared.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        let rule = rules.iter().find(|rule| call.concerns(&rule.action, rule.role.as_deref()));
-        rule.map(|rule| rule.fault.clone())
-    };
+    if shared.refuses(&head) {
+        let words = "The security token included in the request is invalid.";
+        return error_answer(403, "InvalidClientTokenId", words);
+    }
+    let fault = shared.fault(&call);
     let is_write = call.is_write();
     let objection = match &shared.guard {
         Some(guard) => guard.objection(&call).await,
@@ -223,6 +281,7 @@ async fn handle(
     match fault {
         Some(Fault::Answer { status, code, message }) => error_answer(status, &code, &message),
         Some(Fault::Body { body }) => Response::new(Full::new(Bytes::from(body))),
+        Some(Fault::Page { status }) => page(status),
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::AppliedThen500) => {
             // How it went is what the caller is not to know.
@@ -238,6 +297,18 @@ async fn handle(
                 .unwrap_or_else(|error| error_answer(500, "ServiceFailure", &error.to_string()))
         }
     }
+}
+
+/// What a proxy or firewall says.
+fn page(status: u16) -> Response<Full<Bytes>> {
+    let body =
+        format!("<html><head><title>{status}</title></head><body>Not allowed<br></body></html>");
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    let html = hyper::header::HeaderValue::from_static("text/html");
+    answer.headers_mut().insert(hyper::header::CONTENT_TYPE, html);
+    *answer.status_mut() =
+        hyper::StatusCode::from_u16(status).unwrap_or(hyper::StatusCode::BAD_GATEWAY);
+    answer
 }
 
 async fn pass_on(

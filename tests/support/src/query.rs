@@ -47,7 +47,7 @@ impl Call {
     /// and at no cost to IAM.
     #[must_use]
     pub fn is_to_sts(&self) -> bool {
-        self.action == "GetCallerIdentity"
+        self.action == "GetCallerIdentity" || self.action.starts_with("AssumeRole")
     }
 
     /// The parameter of this name; empty when there is none.

@@ -340,6 +340,7 @@ pub fn iam_at(url: &str) -> aws_sdk_iam::Client {
 pub fn set_aws_environment(command: &mut Command, url: &str) {
     command
         .env_remove("AWS_PROFILE")
+        .env_remove("AWS_CA_BUNDLE")
         .env("AWS_ENDPOINT_URL", url)
         .env("AWS_REGION", "us-east-1")
         .env("AWS_DEFAULT_REGION", "us-east-1")

@@ -1,0 +1,189 @@
+//! How AWS is reached: which certificates are trusted, and what is asked by way of a proxy. As with the other AWS SDKs
+//! `AWS_CA_BUNDLE` takes the place of the system's certificates, which `SSL_CERT_FILE` names otherwise, and
+//! `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are heeded. The agents that hand out credentials on the node
+//! itself are never asked by way of a proxy, which could not reach them.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use aws_sdk_iam::config::{ConfigBag, RuntimeComponents};
+use aws_sdk_iam::error::BoxError;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, ConnectorBuilder};
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+use hyper::Uri;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use thiserror::Error;
+use tracing::warn;
+
+/// The variable that names a file of certificates.
+const BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// The file of certificates to trust cannot be used.
+#[derive(Debug, Error)]
+#[error(
+    "{BUNDLE} is {}, but {problem}. Let it name a file of PEM certificates, or unset it to trust those of the system",
+    path.display()
+)]
+pub struct BadBundle {
+    path: PathBuf,
+    problem: String,
+}
+
+/// A client for AWS as the environment configures it.
+pub(super) fn http_client() -> Result<SharedHttpClient, BadBundle> {
+    let path = std::env::var_os(BUNDLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let trusted = path.map(|path| {
+        let read = std::fs::read(&path).map_err(|error| format!("it cannot be read: {error}"));
+        read.and_then(|bundle| certificates(&bundle)).map_err(|problem| BadBundle { path, problem })
+    });
+    let trusted = trusted.transpose()?.map_or_else(TrustStore::default, |certificates| {
+        TrustStore::empty().with_pem_certificate(certificates)
+    });
+    Ok(SharedHttpClient::new(Ways {
+        direct: client(&trusted, ProxyConfig::disabled()),
+        usual: client(&trusted, ProxyConfig::from_env()),
+    }))
+}
+
+fn client(trusted: &TrustStore, proxy: ProxyConfig) -> SharedHttpClient {
+    let trusted = trusted.clone();
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        // It cannot fail: it only puts things together.
+        let tls = TlsContext::builder().with_trust_store(trusted.clone()).build();
+        let mut connector = ConnectorBuilder::default()
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(tls.unwrap_or_default())
+            .proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.build()
+    })
+}
+
+/// The certificates of a bundle that can be used, as PEM again: the client takes no others.
+fn certificates(bundle: &[u8]) -> Result<Vec<u8>, String> {
+    let mut store = RootCertStore::empty();
+    let mut usable = String::new();
+    let mut odd = 0;
+    for certificate in CertificateDer::pem_slice_iter(bundle) {
+        match certificate {
+            Ok(certificate) if store.add(certificate.clone()).is_ok() => {
+                usable.push_str(&pem::encode(&pem::Pem::new("CERTIFICATE", certificate.to_vec())));
+            }
+            Ok(_) | Err(_) => odd += 1,
+        }
+    }
+    match (store.is_empty(), odd) {
+        (true, 0) => Err("it holds no certificate".into()),
+        (true, _) => Err("it holds no certificate that can be read".into()),
+        (false, 0) => Ok(usable.into_bytes()),
+        (false, _) => {
+            warn!("{BUNDLE}: {odd} certificates cannot be read and are not trusted");
+            Ok(usable.into_bytes())
+        }
+    }
+}
+
+/// The usual way, which may lead over a proxy, and the direct one.
+#[derive(Debug)]
+struct Ways<T> {
+    direct: T,
+    usual: T,
+}
+
+impl HttpClient for Ways<SharedHttpClient> {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(Ways {
+            direct: self.direct.http_connector(settings, components),
+            usual: self.usual.http_connector(settings, components),
+        })
+    }
+
+    fn validate_base_client_config(
+        &self,
+        components: &RuntimeComponentsBuilder,
+        config: &ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.usual.validate_base_client_config(components, config)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.usual.connector_metadata()
+    }
+}
+
+impl HttpConnector for Ways<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.uri().parse::<Uri>();
+        if target.is_ok_and(|target| target.host().is_some_and(is_on_the_node)) {
+            self.direct.call(request)
+        } else {
+            self.usual.call(request)
+        }
+    }
+}
+
+/// Whether the host is the machine itself, or an address that means another host on each machine: the agents of EKS Pod
+/// Identity and ECS and the instance metadata are there (`fd00:ec2::/32` is theirs for IPv6).
+pub(crate) fn is_on_the_node(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    match bare.parse() {
+        Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_link_local(),
+        Ok(IpAddr::V6(address)) => {
+            let agents = matches!(address.segments(), [0xfd00, 0x0ec2, ..]);
+            address.is_loopback() || address.is_unicast_link_local() || agents
+        }
+        Err(_) => bare.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agents_of_the_node_are_asked_directly_and_aws_is_not() {
+        for host in
+            ["169.254.170.23", "169.254.170.2", "169.254.169.254", "[fd00:ec2::23]", "127.0.0.1"]
+        {
+            assert!(is_on_the_node(host), "{host}");
+        }
+        for host in ["localhost", "[::1]", "[fe80::1]"] {
+            assert!(is_on_the_node(host), "{host}");
+        }
+        for host in ["iam.amazonaws.com", "10.0.0.1", "[fd00:1::1]", "169.253.1.1", "localhost.aws"]
+        {
+            assert!(!is_on_the_node(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_bundle_without_a_certificate_is_no_bundle() {
+        let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let cut = "-----BEGIN CERTIFICATE-----\nAAAA";
+        for (bundle, problem) in [
+            ("", "holds no certificate"),
+            ("text", "holds no certificate"),
+            (odd, "that can be read"),
+            (cut, "that can be read"),
+        ] {
+            let refused = certificates(bundle.as_bytes()).err().unwrap_or_default();
+            assert!(refused.contains(problem), "{bundle:?}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A proxy as `HTTPS_PROXY` names one: it takes CONNECT, and notes for which hosts. Names that no resolver knows lead where
+//! it is told.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::Error;
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct ForwardProxy {
+    url: String,
+    asked_for: Arc<Mutex<Vec<String>>>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for ForwardProxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl ForwardProxy {
+    /// Starts a proxy; `hosts` says which `host:port` is really at which other, and all else is at itself.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub async fn start(hosts: &[(&str, &str)]) -> Result<Self, Error> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let asked_for = Arc::<Mutex<Vec<String>>>::default();
+        let hosts: BTreeMap<String, String> =
+            hosts.iter().map(|(host, at)| ((*host).into(), (*at).into())).collect();
+        let (noted, hosts) = (Arc::clone(&asked_for), Arc::new(hosts));
+        let accepting = tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                tokio::spawn(connect(near, Arc::clone(&noted), Arc::clone(&hosts)));
+            }
+        });
+        Ok(Self { url, asked_for, accepting })
+    }
+
+    /// URL to give to those who are to use it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The `host:port` of each connection that it was asked for.
+    #[must_use]
+    pub fn asked_for(&self) -> Vec<String> {
+        self.asked_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+async fn connect(
+    near: TcpStream,
+    asked_for: Arc<Mutex<Vec<String>>>,
+    hosts: Arc<BTreeMap<String, String>>,
+) -> Option<()> {
+    let mut near = BufReader::new(near);
+    let mut request = String::new();
+    near.read_line(&mut request).await.ok()?;
+    let target = request.split(' ').nth(1)?.to_owned();
+    asked_for.lock().unwrap_or_else(PoisonError::into_inner).push(target.clone());
+    let mut header = String::new();
+    while near.read_line(&mut header).await.ok()? > 2 {
+        header.clear();
+    }
+    if !request.starts_with("CONNECT ") {
+        near.write_all(b"HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\n\r\n")
+            .await
+            .ok()?;
+        return None;
+    }
+    let mut far = TcpStream::connect(hosts.get(&target).unwrap_or(&target)).await.ok()?;
+    near.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.ok()?;
+    // Whichever end closes, both are done.
+    tokio::io::copy_bidirectional(&mut near, &mut far).await.ok()?;
+    None
+}
