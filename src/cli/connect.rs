@@ -1,8 +1,12 @@
 //! Which cluster, which namespaces, which Lease and which AWS: what `run` works with and `check` looks at.
 
 use clap::Args;
+use hyper::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
+use kube::config::{Cluster as KubeconfigCluster, Kubeconfig};
 
 use crate::controller::{self, LeaseName};
+use crate::iam;
 
 use super::Error;
 
@@ -53,8 +57,15 @@ pub(super) struct Cluster {
 
 /// The cluster that is configured.
 pub(super) async fn cluster(place: &Where) -> Result<Cluster, Error> {
-    let config =
+    let mut config =
         kube::Config::infer().await.map_err(|error| Error::NoCluster(error.to_string()))?;
+    // In a pod there is none: the API server is at hand.
+    if let Some(cluster) = chosen_cluster() {
+        let own = cluster.proxy_url.filter(|proxy| !proxy.is_empty());
+        let own = own.and_then(|proxy| proxy.parse().ok());
+        let environment = PROXY_VARIABLES.map(|name| std::env::var(name).unwrap_or_default());
+        config.proxy_url = proxy_for(&config.cluster_url, own, &environment, &Matcher::from_env());
+    }
     let server = config.cluster_url.to_string();
     let lease = place.leader_election.then(|| LeaseName {
         namespace: place
@@ -68,10 +79,78 @@ pub(super) async fn cluster(place: &Where) -> Result<Cluster, Error> {
     Ok(Cluster { client, server, lease })
 }
 
+/// The variables that name a proxy for HTTPS.
+const PROXY_VARIABLES: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
+
+/// The cluster that the kubeconfig chooses, if there is one.
+fn chosen_cluster() -> Option<KubeconfigCluster> {
+    let config = Kubeconfig::read().ok()?;
+    let current = config.current_context?;
+    let context = config.contexts.into_iter().find(|context| context.name == current)?.context?;
+    config.clusters.into_iter().find(|cluster| cluster.name == context.cluster)?.cluster
+}
+
+/// By way of which proxy the API server is asked: that of the kubeconfig in any case, else that of the environment as
+/// for AWS. kube by itself holds `NO_PROXY` against the proxy and not against the server.
+fn proxy_for(
+    server: &Uri,
+    own: Option<Uri>,
+    environment: &[String],
+    matcher: &Matcher,
+) -> Option<Uri> {
+    if own.is_some() || server.host().is_some_and(iam::is_on_the_node) {
+        return own;
+    }
+    let intercept = matcher.intercept(server)?;
+    // The intercept leaves name and password out.
+    let full = environment.iter().find_map(|value| value.parse::<Uri>().ok());
+    let is_same = |full: &Uri| {
+        full.scheme() == intercept.uri().scheme() && full.host() == intercept.uri().host()
+    };
+    Some(full.filter(is_same).unwrap_or_else(|| intercept.uri().clone()))
+}
+
 /// Does `work` to its end.
 pub(super) fn on_one_thread(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
     // An error means that one is installed already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // One thread: the loop waits for the network, and each thread more would hold memory of its own.
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(server: &str, own: Option<&str>, https_proxy: &str, no_proxy: &str) -> String {
+        let uri = |text: &str| text.parse::<Uri>().unwrap_or_else(|error| panic!("{error}"));
+        let matcher = Matcher::builder().https(https_proxy.to_owned()).no(no_proxy.to_owned());
+        let environment = [https_proxy.to_owned()];
+        proxy_for(&uri(server), own.map(uri), &environment, &matcher.build())
+            .map(|proxy| proxy.to_string())
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn no_proxy_speaks_of_the_server_and_not_of_the_proxy() {
+        let server = "https://api.example:6443";
+        let proxy = "http://user:secret@proxy:3128";
+        for no_proxy in ["", "proxy", "10.0.0.0/8,"] {
+            assert_eq!(asked(server, None, proxy, no_proxy), format!("{proxy}/"), "{no_proxy}");
+        }
+        for no_proxy in ["api.example", ".example", "x, api.example", "*"] {
+            assert_eq!(asked(server, None, proxy, no_proxy), "", "{no_proxy}");
+        }
+        assert_eq!(asked("https://10.0.0.1", None, proxy, "10.0.0.0/8"), "");
+        assert_eq!(asked("https://127.0.0.1:6443", None, proxy, ""), "", "this machine");
+        assert_eq!(asked(server, None, "proxy:3128", ""), "http://proxy:3128/");
+        assert_eq!(asked(server, None, "", ""), "");
+    }
+
+    #[test]
+    fn the_proxy_of_the_kubeconfig_is_used_in_any_case() {
+        let own = "socks5://own:1080";
+        assert_eq!(asked("https://api.example", Some(own), "http://proxy", "*"), format!("{own}/"));
+        assert_eq!(asked("https://127.0.0.1", Some(own), "", ""), format!("{own}/"));
+    }
 }

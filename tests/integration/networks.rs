@@ -1,10 +1,10 @@
 //! Networks as people have them: proxies, certificates of their own, and answers of what is on the way.
 
 use futures::future::join_all;
-use support::{Canned, Fault, ForwardProxy, TlsFront};
+use support::{Canned, Controller, Fault, ForwardProxy, TlsFront, eventually};
 
 use crate::credentials::checked;
-use crate::world::{World, condition, ready};
+use crate::world::{World, condition, ready, stack};
 
 const HOST: &str = "iam.aws.example";
 
@@ -59,6 +59,57 @@ async fn the_agent_on_the_node_is_asked_for_credentials_directly() {
     let (is_well, said) = checked(world.proxy.url(), &variables).await;
     assert!(is_well && said.contains("IAM accepts"), "{said}");
     assert_eq!((agent.requests().len(), proxy.asked_for()), (1, Vec::new()));
+}
+
+#[tokio::test]
+async fn the_cluster_is_asked_by_way_of_the_proxy_of_the_kubeconfig_or_of_the_environment() {
+    let mut world = World::without_controller("cluster-proxy").await;
+    let stack = stack().await;
+    let direct = std::fs::read_to_string(stack.controller_kubeconfig()).unwrap();
+    let direct: serde_json::Value = serde_json::from_str(&direct).unwrap();
+    let at = stack.kube_address();
+    let kubeconfig = |name: &str, field: &str, value: &str| {
+        let mut config = direct.clone();
+        config["clusters"][0]["cluster"][field] = value.into();
+        if field == "server" {
+            config["clusters"][0]["cluster"]["tls-server-name"] = "localhost".into();
+        }
+        let path = stack.scratch(name);
+        std::fs::write(&path, config.to_string()).unwrap();
+        path
+    };
+    let watches = |world: &World| {
+        let log = world.log();
+        if log.contains("watching; ready") { Ok(()) } else { Err(log) }
+    };
+
+    let proxy = ForwardProxy::start(&[("cluster.example:6443", &at)]).await.unwrap();
+    let named = kubeconfig("proxy-url.kubeconfig", "proxy-url", proxy.url());
+    let options = world.options();
+    world.controller = Some(Controller::start_with_kubeconfig(stack, &options, &named).unwrap());
+    eventually("the controller to watch", || async { watches(&world) }).await;
+    assert!(proxy.asked_for().contains(&at), "{:?}", proxy.asked_for());
+
+    let elsewhere = kubeconfig("elsewhere.kubeconfig", "server", "https://cluster.example:6443");
+    let mut options = world.options();
+    options.environment = vec![("HTTPS_PROXY", Some(proxy.url().into()))];
+    world.controller =
+        Some(Controller::start_with_kubeconfig(stack, &options, &elsewhere).unwrap());
+    eventually("the controller to watch", || async { watches(&world) }).await;
+    let asked = proxy.asked_for();
+    assert!(asked.contains(&"cluster.example:6443".into()), "{asked:?}");
+
+    world.controller = None;
+    let asked = proxy.asked_for().len();
+    options.environment.push(("NO_PROXY", Some("127.0.0.1,.example".into())));
+    world.controller =
+        Some(Controller::start_with_kubeconfig(stack, &options, &elsewhere).unwrap());
+    eventually("the controller to look for the cluster itself", || async {
+        let log = world.log();
+        if log.contains("cannot reach the Kubernetes API server") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    assert_eq!(proxy.asked_for().len(), asked);
 }
 
 #[tokio::test]
