@@ -115,8 +115,8 @@ const LOGIN_SHA256: &str = "70c1a7686b6d0363ae5c34a6cf67ec63a41ac761448d908284af
 
 #[tokio::test]
 async fn keys_in_a_file_that_are_rotated_cost_no_role_more_than_one_refused_call() {
-    let mut world = World::without_controller("rotation").await;
-    let folder = folder("rotation");
+    let mut world = World::without_controller("key-rotation").await;
+    let folder = folder("key-rotation");
     let file = folder.path().join("credentials");
     let write = |key: &str| {
         let keys = format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = s\n");
