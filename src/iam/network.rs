@@ -95,23 +95,21 @@ fn certificates(bundle: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
-/// The usual way, which may lead over a proxy, and the direct one.
-#[derive(Debug)]
-struct Ways<T> {
-    direct: T,
-    usual: T,
+/// The usual way, which may lead over a proxy, and the direct one. Each makes its connections when one is asked for.
+#[derive(Clone, Debug)]
+struct Ways {
+    direct: SharedHttpClient,
+    usual: SharedHttpClient,
 }
 
-impl HttpClient for Ways<SharedHttpClient> {
+impl HttpClient for Ways {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(Ways {
-            direct: self.direct.http_connector(settings, components),
-            usual: self.usual.http_connector(settings, components),
-        })
+        let (ways, settings, components) = (self.clone(), settings.clone(), components.clone());
+        SharedHttpConnector::new(Fork { ways, settings, components })
     }
 
     fn validate_base_client_config(
@@ -127,14 +125,20 @@ impl HttpClient for Ways<SharedHttpClient> {
     }
 }
 
-impl HttpConnector for Ways<SharedHttpConnector> {
+/// Where it is known whom a request is for.
+#[derive(Debug)]
+struct Fork {
+    ways: Ways,
+    settings: HttpConnectorSettings,
+    components: RuntimeComponents,
+}
+
+impl HttpConnector for Fork {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.uri().parse::<Uri>();
-        if target.is_ok_and(|target| target.host().is_some_and(is_on_the_node)) {
-            self.direct.call(request)
-        } else {
-            self.usual.call(request)
-        }
+        let is_direct = target.is_ok_and(|target| target.host().is_some_and(is_on_the_node));
+        let way = if is_direct { &self.ways.direct } else { &self.ways.usual };
+        way.http_connector(&self.settings, &self.components).call(request)
     }
 }
 
