@@ -137,6 +137,13 @@ func TestReleasedPackagesInstallTheImageByTheDigestThatWasSigned(t *testing.T) {
 			}
 		}
 	}
+	chart, err := loader.Load(released + "/helm/streamrole")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told := chart.Metadata.Annotations["artifacthub.io/images"]; !strings.Contains(told, "ghcr.io/streamrole/streamrole@"+signed) {
+		t.Errorf("Artifact Hub is told of %s", told)
+	}
 	base, err := kustomize(released + "/kustomize/overlays/pod-identity")
 	if err != nil {
 		t.Fatal(err)

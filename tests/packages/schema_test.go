@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"helm.sh/helm/v3/pkg/chart/loader"
 )
 
 const schemaFolder = "../../crds/streamrole.dev"
@@ -64,5 +65,56 @@ func TestTheJSONSchemaTakesTheSamplesAndNoMistakes(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.word) {
 			t.Errorf("%s: %v", c.name, err)
 		}
+	}
+}
+
+func TestArtifactHubIsToldWhatTheChartHas(t *testing.T) {
+	loaded, err := loader.Load(chartFolder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := func(name string) any { return decode(t, loaded.Metadata.Annotations["artifacthub.io/"+name]) }
+
+	definition := decode(t, read(t, "../../crds/streamrole.dev_pinpointeventstreamroles.yaml"))
+	want := map[string]any{
+		"kind": at(definition, "spec/names/kind"), "version": at(definition, "spec/versions/0/name"), "name": at(definition, "metadata/name"),
+	}
+	for field, value := range want {
+		if found := at(told("crds"), "0/"+field); found != value {
+			t.Errorf("crds: %s: %v, not %v", field, found, value)
+		}
+	}
+	examples := told("crdsExamples").([]any)
+	for _, example := range examples {
+		if err := schemaOf(t, example).Validate(example); err != nil {
+			t.Errorf("crdsExamples: %v", err)
+		}
+	}
+	if len(examples) != 2 {
+		t.Errorf("crdsExamples: %d, not one for each kind of stream", len(examples))
+	}
+	image := at(object(t, chartWith(t, values{}), "Deployment"), "spec/template/spec/containers/0/image")
+	if found := at(told("images"), "0/image"); found != image {
+		t.Errorf("images: %v, not %v", found, image)
+	}
+	kinds := map[any]bool{"added": true, "changed": true, "deprecated": true, "removed": true, "fixed": true, "security": true}
+	changes := told("changes").([]any)
+	for _, change := range changes {
+		if !kinds[at(change, "kind")] || at(change, "description") == nil {
+			t.Errorf("changes: %v", change)
+		}
+	}
+	if len(changes) == 0 {
+		t.Error("changes: none")
+	}
+	for _, link := range told("links").([]any) {
+		address, _ := at(link, "url").(string)
+		_, path, in := strings.Cut(address, "/blob/main/")
+		if _, err := os.Stat("../../" + path); !in || err != nil {
+			t.Errorf("links: %v: %v", link, err)
+		}
+	}
+	if license := told("license"); license != "Apache-2.0" || !strings.Contains(read(t, "../../LICENSE"), "Apache License") {
+		t.Errorf("license: %v", license)
 	}
 }
