@@ -42,10 +42,11 @@ var renderings = map[string]values{
 		"aws":              values{"region": "cn-north-1", "roleArn": "arn:aws-cn:iam::111122223333:role/streamrole-controller/streamrole-controller"},
 		"rbac":             values{"userRoles": values{"edit": true}},
 		"serviceAccount":   values{"annotations": values{"example.com/owner": "platform"}},
-		"controller":       values{"listen": "0.0.0.0:9090", "logLevel": "debug", "logFormat": "text", "resync": "1h", "concurrency": 20},
-		"tracing":          values{"otlpEndpoint": "http://collector:4318"},
-		"extraEnv":         []any{values{"name": "OTEL_SERVICE_NAME", "value": "streamrole-eu"}},
-		"envFrom":          []any{values{"configMapRef": values{"name": "aws", "optional": true}, "prefix": "AWS_"}},
+		"controller": values{"listen": "0.0.0.0:9090", "logLevel": "debug", "logFormat": "text", "resync": "1h", "concurrency": 20,
+			"defaultTags": values{"cost center": "4711", "a": "b=c"}, "roleNamePrefix": "production-"},
+		"tracing":  values{"otlpEndpoint": "http://collector:4318"},
+		"extraEnv": []any{values{"name": "OTEL_SERVICE_NAME", "value": "streamrole-eu"}},
+		"envFrom":  []any{values{"configMapRef": values{"name": "aws", "optional": true}, "prefix": "AWS_"}},
 		"extraVolumes": []any{
 			values{"name": "ca", "configMap": values{"name": "corporate-ca"}},
 			values{"name": "aws-token", "projected": values{"sources": []any{

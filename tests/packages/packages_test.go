@@ -45,6 +45,13 @@ func TestValuesThatCannotWorkAreRefusedByName(t *testing.T) {
 		{"a port without an address", values{"controller": values{"listen": ":8080"}}, []string{"listen"}},
 		{"an address without a port", values{"controller": values{"listen": "0.0.0.0"}}, []string{"listen"}},
 		{"an address that probes cannot reach", values{"controller": values{"listen": "127.0.0.1:8080"}}, []string{"listen"}},
+		{"a tag whose key the flag would cut", values{"controller": values{"defaultTags": values{"a=b": "c"}}}, []string{"defaultTags", "a=b"}},
+		{"a reserved tag", values{"controller": values{"defaultTags": values{"aws:a": "b"}}}, []string{"defaultTags", "aws:a"}},
+		{"too long a tag", values{"controller": values{"defaultTags": values{strings.Repeat("a", 129): "c"}}}, []string{"defaultTags"}},
+		{"a value that no tag can have", values{"controller": values{"defaultTags": values{"a": "b*"}}}, []string{"defaultTags/a"}},
+		{"a tag that is no string", values{"controller": values{"defaultTags": values{"a": 1}}}, []string{"defaultTags"}},
+		{"a prefix that no role can have", values{"controller": values{"roleNamePrefix": "a/"}}, []string{"roleNamePrefix"}},
+		{"a prefix that leaves no room", values{"controller": values{"roleNamePrefix": strings.Repeat("a", 33)}}, []string{"roleNamePrefix"}},
 		{"an annotation that nobody writes", values{
 			"aws": values{"roleArn": "arn:aws:iam::111122223333:role/a"}, "serviceAccount": values{"create": false, "name": "existing"},
 		}, []string{"aws.roleArn", "serviceAccount.create", "service account existing", "eks.amazonaws.com/role-arn=arn:aws:iam::111122223333:role/a"}},

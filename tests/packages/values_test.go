@@ -299,3 +299,23 @@ func TestAnUmbrellaChartSwitchesItOnAndOff(t *testing.T) {
 		t.Errorf("switched off by what nothing reads: %v", err)
 	}
 }
+
+func TestTagsAndPrefixOfAllRolesAreFlags(t *testing.T) {
+	given := values{"defaultTags": values{"team": "a: b", "Kosten": "4711"}, "roleNamePrefix": "production-"}
+	own, check := pods(t, chartWith(t, values{"controller": given}))
+	var flags []any
+	for _, argument := range at(own, "spec/containers/0/args").([]any) {
+		name, _, _ := strings.Cut(argument.(string), "=")
+		if name == "--default-tag" || name == "--role-name-prefix" {
+			flags = append(flags, argument)
+		}
+	}
+	want := []any{"--default-tag=Kosten=4711", "--default-tag=team=a: b", "--role-name-prefix=production-"}
+	if !reflect.DeepEqual(flags, want) {
+		t.Errorf("%v", flags)
+	}
+	// `streamrole check` knows neither.
+	if len(at(check, "spec/containers/0/args").([]any)) != 3 {
+		t.Errorf("%v", check)
+	}
+}
