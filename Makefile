@@ -41,6 +41,8 @@ bench: check-tools ## What the controller costs; BENCH_ROLES, BENCH_LATENCY and 
 generate: check-tools ## Writes every file that comes from the code.
 	cargo run --quiet -- crd > crds/streamrole.dev_pinpointeventstreamroles.yaml.new
 	mv crds/streamrole.dev_pinpointeventstreamroles.yaml.new crds/streamrole.dev_pinpointeventstreamroles.yaml
+	cargo run --quiet -- crd --schema > crds/streamrole.dev/new
+	mv crds/streamrole.dev/new crds/streamrole.dev/pinpointeventstreamrole_v1alpha1.json
 	cargo run --quiet -- rbac > deploy/rbac/clusterrole.yaml.new
 	mv deploy/rbac/clusterrole.yaml.new deploy/rbac/clusterrole.yaml
 	cargo run --quiet -- rbac lease-role > deploy/rbac/role.yaml.new

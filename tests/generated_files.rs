@@ -18,6 +18,10 @@ fn what_is_shipped_is_what_the_code_says() {
         ("crd", include_str!("../crds/streamrole.dev_pinpointeventstreamroles.yaml")),
         ("crd", include_str!("../deploy/helm/streamrole/files/crd.yaml")),
         ("crd", include_str!("../deploy/kustomize/base/crd.yaml")),
+        (
+            "crd --schema",
+            include_str!("../crds/streamrole.dev/pinpointeventstreamrole_v1alpha1.json"),
+        ),
         ("reference", include_str!("../docs/reference.md")),
         ("rbac", include_str!("../deploy/rbac/clusterrole.yaml")),
         ("rbac", include_str!("../deploy/helm/streamrole/files/clusterrole.yaml")),

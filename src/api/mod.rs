@@ -3,11 +3,13 @@
 //! the next version of the resource is a new file beside `v1alpha1`, not a rewrite.
 
 mod conditions;
+mod json_schema;
 mod reference;
 mod rules;
 mod v1alpha1;
 
 pub use conditions::{ConditionType, Reason, condition, conditions_after};
+pub use json_schema::json_schema;
 pub use reference::reference;
 pub use v1alpha1::{
     ABANDON_ANNOTATION, AdoptionPolicy, DeletionPolicy, Destination, DriftPolicy, DriftedField,

@@ -33,7 +33,7 @@ enum Command {
     /// Say whether a controller could work from here: the cluster, its rights there, AWS. Changes nothing.
     Check(check::Args),
     /// Print the CustomResourceDefinition that the cluster needs.
-    Crd,
+    Crd(crd::Args),
     /// Print the reference of the resource as Markdown.
     Reference,
     /// Print a role that the controller needs in the cluster.
@@ -93,7 +93,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::check(&args),
-        Command::Crd => crd::print(),
+        Command::Crd(args) => crd::print(&args),
         Command::Reference => reference::print(),
         Command::Rbac(args) => rbac::print(&args),
         Command::IamPolicy(args) => iam_policy::print(args),

@@ -58,18 +58,20 @@ fn pods(documents: &[Value]) -> Vec<PodSpec> {
     controller.into_iter().chain(tests.into_iter().filter_map(|pod| pod.spec)).collect()
 }
 
+/// Those of our own container, which comes before what the user adds.
 fn arguments(pod: PodSpec) -> Vec<String> {
-    let [container] = pod.containers.try_into().unwrap();
-    container.args.unwrap()
+    pod.containers.into_iter().next().unwrap().args.unwrap()
 }
 
-const ALL: [&str; 8] = [
+const ALL: [&str; 10] = [
     "helm-default",
     "helm-everything",
     "helm-namespaced",
+    "helm-openshift",
     "helm-single",
     "kustomize-base",
     "kustomize-irsa",
+    "kustomize-openshift",
     "kustomize-pod-identity",
     "kustomize-monitoring",
 ];

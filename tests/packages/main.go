@@ -25,18 +25,41 @@ const (
 
 type values = map[string]any
 
+// helper is a container that Pod Security lets in where it is restricted.
+func helper(name string) values {
+	return values{
+		"name": name, "image": "example.com/helper:1",
+		"securityContext": values{"allowPrivilegeEscalation": false, "capabilities": values{"drop": []any{"ALL"}}},
+	}
+}
+
 // renderings of the chart, by name.
 var renderings = map[string]values{
 	"default": {},
 	"everything": {
-		"image":             values{"digest": "sha256:" + strings.Repeat("0", 64)},
-		"imagePullSecrets":  []any{values{"name": "registry"}},
-		"aws":               values{"region": "cn-north-1", "roleArn": "arn:aws-cn:iam::111122223333:role/streamrole-controller/streamrole-controller"},
-		"rbac":              values{"userRoles": values{"edit": true}},
-		"serviceAccount":    values{"annotations": values{"example.com/owner": "platform"}},
-		"controller":        values{"listen": "0.0.0.0:9090", "logLevel": "debug", "logFormat": "text", "resync": "1h", "concurrency": 20},
-		"tracing":           values{"otlpEndpoint": "http://collector:4318"},
-		"extraEnv":          []any{values{"name": "OTEL_SERVICE_NAME", "value": "streamrole-eu"}},
+		"image":            values{"digest": "sha256:" + strings.Repeat("0", 64)},
+		"imagePullSecrets": []any{values{"name": "registry"}},
+		"aws":              values{"region": "cn-north-1", "roleArn": "arn:aws-cn:iam::111122223333:role/streamrole-controller/streamrole-controller"},
+		"rbac":             values{"userRoles": values{"edit": true}},
+		"serviceAccount":   values{"annotations": values{"example.com/owner": "platform"}},
+		"controller": values{"listen": "0.0.0.0:9090", "logLevel": "debug", "logFormat": "text", "resync": "1h", "concurrency": 20,
+			"defaultTags": values{"cost center": "4711", "a": "b=c"}, "roleNamePrefix": "production-"},
+		"tracing":  values{"otlpEndpoint": "http://collector:4318"},
+		"extraEnv": []any{values{"name": "OTEL_SERVICE_NAME", "value": "streamrole-eu"}},
+		"envFrom":  []any{values{"configMapRef": values{"name": "aws", "optional": true}, "prefix": "AWS_"}},
+		"extraVolumes": []any{
+			values{"name": "ca", "configMap": values{"name": "corporate-ca"}},
+			values{"name": "aws-token", "projected": values{"sources": []any{
+				values{"serviceAccountToken": values{"audience": "sts.amazonaws.com", "path": "token"}},
+			}}},
+		},
+		"extraVolumeMounts": []any{
+			values{"name": "ca", "mountPath": "/etc/ssl/certs", "readOnly": true},
+			values{"name": "aws-token", "mountPath": "/var/run/secrets/aws", "readOnly": true},
+		},
+		"initContainers":    []any{helper("before")},
+		"extraContainers":   []any{helper("beside")},
+		"testPod":           values{"annotations": values{"sidecar.istio.io/inject": "false"}, "labels": values{"example.com/e": "f"}},
 		"priorityClassName": "system-cluster-critical",
 		"podAnnotations":    values{"example.com/a": "b"},
 		"podLabels":         values{"example.com/c": "d"},
@@ -58,6 +81,9 @@ var renderings = map[string]values{
 	"namespaced": {
 		"controller":    values{"watchNamespaces": []any{"default", "kube-public"}},
 		"networkPolicy": values{"metricsFrom": []any{}},
+	},
+	"openshift": {
+		"podSecurityContext": values{"runAsUser": nil, "runAsGroup": nil},
 	},
 	"single": {
 		"replicaCount":        1,
@@ -96,7 +122,7 @@ func renderAll(folder string) error {
 			return err
 		}
 	}
-	for _, path := range []string{"base", "overlays/irsa", "overlays/pod-identity", "overlays/monitoring"} {
+	for _, path := range []string{"base", "overlays/irsa", "overlays/pod-identity", "overlays/openshift", "overlays/monitoring"} {
 		text, err := kustomize(filepath.Join(kustomizeFolder, path))
 		if err != nil {
 			return fmt.Errorf("kustomize %s: %w", path, err)

@@ -45,6 +45,27 @@ func TestValuesThatCannotWorkAreRefusedByName(t *testing.T) {
 		{"a port without an address", values{"controller": values{"listen": ":8080"}}, []string{"listen"}},
 		{"an address without a port", values{"controller": values{"listen": "0.0.0.0"}}, []string{"listen"}},
 		{"an address that probes cannot reach", values{"controller": values{"listen": "127.0.0.1:8080"}}, []string{"listen"}},
+		{"a tag whose key the flag would cut", values{"controller": values{"defaultTags": values{"a=b": "c"}}}, []string{"defaultTags", "a=b"}},
+		{"a reserved tag", values{"controller": values{"defaultTags": values{"aws:a": "b"}}}, []string{"defaultTags", "aws:a"}},
+		{"too long a tag", values{"controller": values{"defaultTags": values{strings.Repeat("a", 129): "c"}}}, []string{"defaultTags"}},
+		{"a value that no tag can have", values{"controller": values{"defaultTags": values{"a": "b*"}}}, []string{"defaultTags/a"}},
+		{"a tag that is no string", values{"controller": values{"defaultTags": values{"a": 1}}}, []string{"defaultTags"}},
+		{"a prefix that no role can have", values{"controller": values{"roleNamePrefix": "a/"}}, []string{"roleNamePrefix"}},
+		{"a prefix that leaves no room", values{"controller": values{"roleNamePrefix": strings.Repeat("a", 33)}}, []string{"roleNamePrefix"}},
+		{"an annotation that nobody writes", values{
+			"aws": values{"roleArn": "arn:aws:iam::111122223333:role/a"}, "serviceAccount": values{"create": false, "name": "existing"},
+		}, []string{"aws.roleArn", "serviceAccount.create", "service account existing", "eks.amazonaws.com/role-arn=arn:aws:iam::111122223333:role/a"}},
+		{"a switch that nothing reads", values{"enabled": false}, []string{"enabled", "condition"}},
+		{"a switch that is none", values{"enabled": "yes"}, []string{"enabled"}},
+		{"a volume without a name", values{"extraVolumes": []any{values{"emptyDir": values{}}}}, []string{"extraVolumes", "name"}},
+		{"a mount without a path", values{"extraVolumeMounts": []any{values{"name": "ca"}}}, []string{"extraVolumeMounts", "mountPath"}},
+		{"a container without an image", values{"extraContainers": []any{values{"name": "helper"}}}, []string{"extraContainers", "image"}},
+		{"an init container without a name", values{"initContainers": []any{values{"image": "helper"}}}, []string{"initContainers", "name"}},
+		{"a source of nothing", values{"envFrom": []any{values{"prefix": "A_"}}}, []string{"envFrom"}},
+		{"a source of another kind", values{"envFrom": []any{values{"secretRef": values{"name": "a"}, "fileRef": values{"name": "a"}}}}, []string{"envFrom", "fileRef"}},
+		{"a user by name", values{"podSecurityContext": values{"runAsUser": "nonroot"}}, []string{"podSecurityContext", "runAsUser"}},
+		{"a security context that is a word", values{"securityContext": values{"capabilities": "none"}}, []string{"securityContext", "capabilities"}},
+		{"a label of the test that is no string", values{"testPod": values{"labels": values{"a": 1}}}, []string{"testPod", "labels"}},
 		{"less time than stopping takes", values{"terminationGracePeriodSeconds": 20}, []string{"terminationGracePeriodSeconds"}},
 	} {
 		_, err := renderChart(c.given)
@@ -122,6 +143,13 @@ func TestReleasedPackagesInstallTheImageByTheDigestThatWasSigned(t *testing.T) {
 				t.Errorf("%s: %s, not %s", c.name, image[1], c.want)
 			}
 		}
+	}
+	chart, err := loader.Load(released + "/helm/streamrole")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told := chart.Metadata.Annotations["artifacthub.io/images"]; !strings.Contains(told, "ghcr.io/streamrole/streamrole@"+signed) {
+		t.Errorf("Artifact Hub is told of %s", told)
 	}
 	base, err := kustomize(released + "/kustomize/overlays/pod-identity")
 	if err != nil {

@@ -31,6 +31,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{- define "streamrole.checked" -}}
+{{- if eq .Values.enabled false -}}
+{{- fail "enabled is false, but nothing reads it: it is for the `condition` of an umbrella chart's dependency. Give the dependency one, or do not install the chart" -}}
+{{- end -}}
+{{- if and .Values.aws.roleArn (not .Values.serviceAccount.create) -}}
+{{- fail (printf "aws.roleArn is set, but serviceAccount.create is false: nobody would write the annotation. Leave aws.roleArn empty and annotate the service account %s yourself: eks.amazonaws.com/role-arn=%s" (include "streamrole.serviceAccountName" .) .Values.aws.roleArn) -}}
+{{- end -}}
+{{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) -}}
+{{- fail "replicaCount is more than 1, but leaderElection.enabled is false: two replicas would work on the same roles. Set replicaCount to 1, or leave leader election on" -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* A released chart knows the digest of its image. It is not in values.yaml, where it would win over a tag that the user
 sets, and where `helm upgrade --reuse-values` would keep it. */ -}}
 {{- define "streamrole.image" -}}
@@ -76,17 +88,24 @@ subjects:
 {{- end }}
 {{- end -}}
 
+{{- /* The values of a release from before these were values, which `helm upgrade --reuse-values` keeps, have neither. */ -}}
 {{- define "streamrole.podSecurityContext" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-seccompProfile:
-  type: RuntimeDefault
+{{- $default := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- include "streamrole.withoutEmpty" (kindIs "map" .Values.podSecurityContext | ternary .Values.podSecurityContext $default) -}}
 {{- end -}}
 
 {{- define "streamrole.securityContext" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop: [ALL]
+{{- $default := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) -}}
+{{- include "streamrole.withoutEmpty" (kindIs "map" .Values.securityContext | ternary .Values.securityContext $default) -}}
+{{- end -}}
+
+{{- /* A null takes a default away, but Helm 4 loses one in the values.yaml of an umbrella chart. An empty text does it too. */ -}}
+{{- define "streamrole.withoutEmpty" -}}
+{{- $kept := dict -}}
+{{- range $name, $value := . -}}
+{{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) -}}
+{{- $_ := set $kept $name $value -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $kept -}}
 {{- end -}}
