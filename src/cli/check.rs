@@ -25,8 +25,11 @@ pub(super) fn check(args: &Args) -> Result<(), Error> {
 
 async fn look(place: &Where) -> Result<(), Error> {
     let namespaces = &place.watch_namespace;
-    let Cluster { client, server, lease } = connect::cluster(place).await?;
-    controller::look_at_cluster(&client, &server, namespaces, lease.as_ref()).await?;
+    let Cluster { server, lease } = connect::cluster(place).await?;
+    let client = server.client().map_err(|error| Error::NoCluster(error.to_string()))?;
+    let server = server.url();
+    let identity = place.cluster_id.as_ref();
+    controller::look_at_cluster(&client, server, namespaces, lease.as_ref(), identity).await?;
     print(&format!("The cluster at {server} knows the resource and allows what is needed.\n"))?;
     for right in controller::denied_but_not_needed(&client, namespaces).await {
         print(&format!("It does not allow to {right}, so events are missing.\n"))?;

@@ -5,7 +5,7 @@ use hyper::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::config::{Cluster as KubeconfigCluster, Kubeconfig};
 
-use crate::controller::{self, LeaseName};
+use crate::controller::{self, ApiServer, ClusterId, LeaseName};
 use crate::iam;
 
 use super::Error;
@@ -21,6 +21,12 @@ pub(super) struct Where {
         value_name = "NAMESPACE"
     )]
     pub watch_namespace: Vec<String>,
+
+    /// Identity of the cluster, which the roles are tagged with. Without it, the uid of the namespace kube-system: give it
+    /// where the controller may not get that namespace, and in a cluster that was restored from another one's backup.
+    /// Roles that are tagged with another identity are another cluster's.
+    #[arg(long, env = "STREAMROLE_CLUSTER_ID", value_parser = ClusterId::parse, value_name = "ID")]
+    pub cluster_id: Option<ClusterId>,
 
     /// Of several replicas let one work, chosen by a Lease; the others stand by.
     #[arg(long, env = "STREAMROLE_LEADER_ELECTION")]
@@ -48,9 +54,7 @@ pub(super) struct Where {
 
 /// A cluster that is configured, whether it answers or not.
 pub(super) struct Cluster {
-    pub client: kube::Client,
-    /// URL of its API server.
-    pub server: String,
+    pub server: ApiServer,
     /// The Lease, if replicas compete for one.
     pub lease: Option<LeaseName>,
 }
@@ -66,7 +70,6 @@ pub(super) async fn cluster(place: &Where) -> Result<Cluster, Error> {
         let environment = PROXY_VARIABLES.map(|name| std::env::var(name).unwrap_or_default());
         config.proxy_url = proxy_for(&config.cluster_url, own, &environment, &Matcher::from_env());
     }
-    let server = config.cluster_url.to_string();
     let lease = place.leader_election.then(|| LeaseName {
         namespace: place
             .lease_namespace
@@ -74,9 +77,7 @@ pub(super) async fn cluster(place: &Where) -> Result<Cluster, Error> {
             .unwrap_or_else(|| config.default_namespace.clone()),
         name: place.lease_name.clone(),
     });
-    let client =
-        kube::Client::try_from(config).map_err(|error| Error::NoCluster(error.to_string()))?;
-    Ok(Cluster { client, server, lease })
+    Ok(Cluster { server: ApiServer::new(config), lease })
 }
 
 /// The variables that name a proxy for HTTPS.

@@ -135,10 +135,21 @@ async fn prepare(
     args: &Args,
     metrics: Arc<Metrics>,
 ) -> Result<(Servers, Option<(Election, Claim)>), Error> {
-    let Cluster { client, server, lease } = connect::cluster(&args.place).await?;
+    let Cluster { server, lease } = connect::cluster(&args.place).await?;
+    let no_cluster = |error: kube::Error| Error::NoCluster(error.to_string());
+    let client = server.client().map_err(no_cluster)?;
+    let watching = server.watching_client().map_err(no_cluster)?;
+    // The Lease has connections of its own: one that died must not cost it more than one try.
+    let leasing = server.client().map_err(no_cluster)?;
     let aws = Aws::from_environment().await?;
     let (cluster, ()) = futures::join!(
-        controller::wait_for_cluster(&client, &server, &args.place.watch_namespace, lease.as_ref()),
+        controller::wait_for_cluster(
+            &client,
+            server.url(),
+            &args.place.watch_namespace,
+            lease.as_ref(),
+            args.place.cluster_id.as_ref()
+        ),
         aws.wait_for_credentials(),
     );
     let cluster: ClusterId = cluster?;
@@ -146,7 +157,7 @@ async fn prepare(
     let election = lease.map(|lease| {
         let claim = Claim::none();
         let host = std::env::var("HOSTNAME").unwrap_or_else(|_| controller::CONTROLLER_NAME.into());
-        (Election::new(client.clone(), lease, &host, claim.clone()), claim)
+        (Election::new(leasing, lease, &host, claim.clone()), claim)
     });
     let may_call: MayCall = match &election {
         None => Arc::new(|| true),
@@ -159,7 +170,7 @@ async fn prepare(
         metrics.iam_request(attempt.action, attempt.status, attempt.code, attempt.throttled);
     });
     let iam = Iam::new(&aws, on_attempt, may_call);
-    Ok((Servers { client, cluster, iam }, election))
+    Ok((Servers { client, watching, cluster, iam }, election))
 }
 
 /// Turns true at the first SIGTERM or SIGINT. A second one ends the process at once.

@@ -5,7 +5,7 @@ use crate::iam::ErrorKind;
 use crate::policy::{Place, PolicyArn};
 use crate::role::{self, Deletion, DeletionRequest, Kept, RoleName, Write};
 
-use super::status::{Progress, Verdict};
+use super::status::{Progress, Verdict, Writer};
 use super::{Context, converge, settled};
 
 /// What became of the role of a deleted resource.
@@ -62,13 +62,15 @@ pub(super) async fn clean_up(
         permissions_boundary: boundary.as_ref().and_then(|parsed| parsed.as_ref().ok()),
     };
     let deletion = role::plan_deletion(request, observed.as_ref());
-    // To take a role that is not shown yet for one that is gone would leave it behind. Where another resource has the
-    // role, or goes before this one, there is none of this resource's.
-    let may_be_unseen = matches!(deletion, Deletion::Nothing)
-        && context.own_writes.may_lack_those_of_an_earlier_process()
-        && !never_had_a_role(resource);
-    if may_be_unseen || !recent.are_shown_by_names(observed.as_ref()) {
-        return Err(Verdict::NotShownYet);
+    if !recent.are_shown_by_names(observed.as_ref()) {
+        return Err(Verdict::NotShownYet(Writer::This));
+    }
+    // To take a role that is not shown yet for one that is gone would leave it behind.
+    if observed.is_none()
+        && context.own_writes.may_lack_a_role_of(&owner.uid)
+        && !never_had_a_role(resource)
+    {
+        return Err(Verdict::NotShownYet(Writer::Earlier));
     }
     match deletion {
         Deletion::Nothing => Ok(Farewell::Nothing),
@@ -87,14 +89,19 @@ pub(super) async fn clean_up(
     }
 }
 
-/// Whether the status says of this very generation, or the one before its deletion, why no role was made.
+/// Whether the status says why no role was made.
 fn never_had_a_role(resource: &PinpointEventStreamRole) -> bool {
     let status = resource.status.as_ref();
     let is_refused = |reason: &str| {
         [
-            Reason::RoleOwnedByAnother,
-            Reason::RoleNotOwned,
+            Reason::AccessDenied,
+            Reason::DriftReported,
             Reason::InvalidSpec,
+            Reason::LimitExceeded,
+            Reason::Paused,
+            Reason::RefusedByIam,
+            Reason::RoleNotOwned,
+            Reason::RoleOwnedByAnother,
             Reason::WrongAccount,
         ]
         .iter()

@@ -13,7 +13,7 @@ use crate::role::{
 };
 
 use super::index::{Index, Key, Turn};
-use super::status::{Progress, Verdict};
+use super::status::{Progress, Verdict, Writer};
 use super::{Context, settled};
 
 impl From<SpecError> for Verdict {
@@ -136,7 +136,7 @@ pub(super) async fn converge(
         check_arn(&desired, &live.arn)?;
     }
     if !recent.are_shown_by(observed.as_ref()) {
-        return Err(Verdict::NotShownYet);
+        return Err(Verdict::NotShownYet(Writer::This));
     }
     let owner = observed.as_ref().and_then(|live| Owner::of(&live.tags));
     if let Some(owner) = index.note_owner(&key, owner.as_ref())
@@ -159,7 +159,12 @@ pub(super) async fn converge(
     if drifted {
         context.metrics.drift_repaired();
     }
-    if is_sure { Ok(Verdict::Synced { extra_policies }) } else { Err(Verdict::NotShownYet) }
+    if is_sure {
+        Ok(Verdict::Synced { extra_policies })
+    } else {
+        let is_own = before != RecentWrites::default();
+        Err(Verdict::NotShownYet(if is_own { Writer::This } else { Writer::Earlier }))
+    }
 }
 
 /// Leave to write to the role, if nothing was written to it since the look that began after `before`.

@@ -177,8 +177,12 @@ impl Election {
             let asked = Instant::now();
             let turn = timeout(PATIENCE, self.turn()).await;
             let answer = match turn {
-                Ok(answer) => answer.map_err(|error| error.to_string()),
-                Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+                Ok(answer) => answer.map_err(|error| match error {
+                    kube::Error::Api(answer) => Some(answer.message),
+                    // That the API server does not answer is said once, for all requests.
+                    _ => None,
+                }),
+                Err(_) => Err(None),
             };
             let pause = match answer {
                 Ok(Turn::Held) => {
@@ -193,15 +197,14 @@ impl Election {
                     return Lost { lease: self.name.clone(), how };
                 }
                 Ok(Turn::Other(_) | Turn::Overtaken) => LOOK,
-                Err(error) => {
+                Err(refusal) => {
                     self.known = None;
-                    if !self.is_failing {
-                        warn!(
-                            "cannot ask for the lease {}, and goes on trying: {error}",
-                            self.name
-                        );
+                    if let Some(refusal) = refusal
+                        && !self.is_failing
+                    {
+                        warn!("cannot ask for the lease {}: {refusal}. Retrying", self.name);
+                        self.is_failing = true;
                     }
-                    self.is_failing = true;
                     sleep(LOOK).await;
                     continue;
                 }

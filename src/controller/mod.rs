@@ -2,6 +2,7 @@
 //! how that went. What should happen is decided in `role` and `status`; here it is made to happen.
 
 mod announce;
+mod api_server;
 mod cleanup;
 mod converge;
 mod events;
@@ -21,6 +22,7 @@ mod settled;
 mod status;
 mod unreadable;
 mod vanished;
+mod watches;
 mod writers;
 
 use std::collections::BTreeMap;
@@ -30,7 +32,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::future::{join_all, try_join_all};
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Client, ResourceExt as _};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tracing::{info, warn};
 
@@ -43,8 +45,10 @@ use index::{Guarded, Index};
 use own_writes::OwnWrites;
 use runner::Worker;
 use schedule::{Asides, Schedule};
+use watches::Watches;
 use writers::Writers;
 
+pub use api_server::ApiServer;
 pub use lease::{Claim, Election, LeaseName, Lost};
 pub use preflight::{
     ClusterId, ClusterNotReady, denied_but_not_needed, look_at_cluster, wait_for_cluster,
@@ -114,6 +118,8 @@ impl Context {
 pub struct Servers {
     /// A client for the cluster.
     pub client: Client,
+    /// A client for the watches, from [`ApiServer::watching_client`].
+    pub watching: Client,
     /// Which cluster it is.
     pub cluster: ClusterId,
     /// IAM.
@@ -147,7 +153,7 @@ pub async fn run(
     elected: impl Future<Output = ()> + Send + 'static,
     stop: watch::Receiver<bool>,
 ) -> Ended {
-    let Servers { client, cluster, iam } = servers;
+    let Servers { client, watching, cluster, iam } = servers;
     let (events, sending) = events::events(client.clone(), Arc::clone(&metrics));
     let telling = tokio::spawn(sending);
     // While some reconciles of a namespace write to Kubernetes, others wait for a worker, so that none is idle; the rest
@@ -171,33 +177,27 @@ pub async fn run(
         workers: Arc::new(Semaphore::new(options.concurrency.into())),
         waiting: AtomicUsize::new(0),
     });
-    let in_metrics = Arc::downgrade(&context);
+    let watches = Arc::new(Watches::of(&options.namespaces));
+    let (in_metrics, counted) = (Arc::downgrade(&context), Arc::clone(&watches));
     context.metrics.count_with(move || {
-        in_metrics.upgrade().map(|context| count(&context)).unwrap_or_default()
+        in_metrics.upgrade().map(|context| count(&context, &counted)).unwrap_or_default()
     });
-    let everywhere = [None];
-    let named: Vec<_> = options.namespaces.iter().cloned().map(Some).collect();
-    let scopes = if named.is_empty() { everywhere.as_slice() } else { named.as_slice() };
-    let (listings, watches): (Vec<_>, Vec<_>) = scopes
+    let (listings, watching): (Vec<_>, Vec<_>) = watches
         .iter()
-        .map(|namespace| {
+        .map(|watch| {
             let (tell_listed, listed) = oneshot::channel();
-            let api = match namespace {
-                None => Api::all(client.clone()),
-                Some(namespace) => Api::namespaced(client.clone(), namespace),
-            };
-            let (context, namespace) = (Arc::clone(&context), namespace.clone());
-            (listed, runner::watch(context, api, namespace, tell_listed, stop.clone()))
+            (listed, watch.run(&context, watching.clone(), tell_listed, stop.clone()))
         })
         .unzip();
-    let in_resync = Arc::clone(&context);
+    let (in_resync, seen) = (Arc::clone(&context), Arc::clone(&watches));
     let resyncing = tokio::spawn(async move {
         if try_join_all(listings).await.is_ok() {
-            health.set_ready();
+            health.set_ready(move || seen.problem());
             info!("watching; ready");
             elected.await;
             in_resync.metrics.leads(true);
-            in_resync.own_writes.begin();
+            let inherited = in_resync.schedule.index.all().into_iter();
+            in_resync.own_writes.begin(inherited.filter_map(|resource| resource.uid()));
             in_resync.schedule.begin();
             resync::resync(in_resync, options.resync).await;
         }
@@ -212,7 +212,7 @@ pub async fn run(
         let edited = edited.take_until(stopped(stop.clone()));
         let vanished = vanished.take_until(stopped(stop.clone()));
         futures::join!(
-            join_all(watches),
+            join_all(watching),
             runner::work(Arc::clone(&context), at_once, stop.clone()),
             no_more_resyncs,
             announce::announce(&context, edited),
@@ -242,7 +242,7 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 
 /// What the metrics tell of all resources. Statuses can be written by others too: what is none of the program's own
 /// conditions and reasons is not counted.
-fn count(context: &Context) -> Counted {
+fn count(context: &Context, watches: &Watches) -> Counted {
     let mut conditions = BTreeMap::new();
     let mut count = |condition: ConditionType, status: &'static str, reason: Reason| {
         let (condition, reason) = (condition.as_str(), reason.as_str());
@@ -266,5 +266,10 @@ fn count(context: &Context) -> Counted {
         }
     }
     let waiting = context.waiting.load(Ordering::Relaxed);
-    Counted { queue_depth: context.schedule.queue.depth() + waiting, conditions }
+    Counted {
+        queue_depth: context.schedule.queue.depth() + waiting,
+        watch_age: watches.age(),
+        watches_denied: watches.denied(),
+        conditions,
+    }
 }

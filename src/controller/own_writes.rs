@@ -1,6 +1,6 @@
 //! What this process wrote to each role a moment ago, for as long as IAM may still show the time before.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,8 @@ const SETTLING: Duration = Duration::from_secs(10);
 /// The recent writes of this process.
 pub(super) struct OwnWrites {
     begun: OnceLock<Instant>,
+    /// Uids of the resources that there were then, which an earlier process may have seen to.
+    inherited: OnceLock<HashSet<String>>,
     roles: Mutex<Roles>,
 }
 
@@ -24,17 +26,24 @@ struct Roles {
 impl OwnWrites {
     pub(super) fn new() -> Self {
         let roles = Roles { written: HashMap::new(), pruned: Instant::now() };
-        Self { begun: OnceLock::new(), roles: Mutex::new(roles) }
+        Self { begun: OnceLock::new(), inherited: OnceLock::new(), roles: Mutex::new(roles) }
     }
 
-    /// From now on it is this process that writes.
-    pub(super) fn begin(&self) {
+    /// From now on it is this process that writes, and only for these resources may another have written before.
+    pub(super) fn begin(&self, inherited: impl Iterator<Item = String>) {
         self.begun.get_or_init(Instant::now);
+        self.inherited.get_or_init(|| inherited.collect());
     }
 
     /// Whether an earlier process may have written so lately that IAM does not show it yet.
     pub(super) fn may_lack_those_of_an_earlier_process(&self) -> bool {
         self.begun.get().is_none_or(|begun| begun.elapsed() < SETTLING)
+    }
+
+    /// Whether an earlier process may have created a role for the resource so lately that IAM does not show it yet.
+    pub(super) fn may_lack_a_role_of(&self, uid: &str) -> bool {
+        self.may_lack_those_of_an_earlier_process()
+            && self.inherited.get().is_none_or(|inherited| inherited.contains(uid))
     }
 
     /// Takes note of a write and how it went.

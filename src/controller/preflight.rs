@@ -18,12 +18,26 @@ use crate::api::PinpointEventStreamRole;
 
 use super::{LeaseName, rbac};
 
-/// Identity of a cluster: uid of its `kube-system` namespace, which lives as long as the cluster does.
+/// Identity of a cluster: uid of its `kube-system` namespace, which lives as long as the cluster does, or what the user
+/// says instead.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClusterId(String);
 
 impl ClusterId {
-    /// The uid.
+    /// Reads an identity that a user gives: up to 64 letters, digits, dots, dashes and underscores.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        if (1..=64).contains(&text.len()) && text.bytes().all(is_plain) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("must be 1 to 64 letters, digits, dots, dashes or underscores".into())
+        }
+    }
+
+    /// The uid, or what was given instead.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -53,7 +67,7 @@ pub enum ClusterNotReady {
     },
     /// RBAC denies something that is needed.
     #[error(
-        "the Kubernetes API server at {server} does not allow what the controller needs: {cause}. Apply deploy/rbac and bind its roles to the controller's user"
+        "the Kubernetes API server at {server} does not allow what the controller needs: {cause}. Apply deploy/rbac and bind its roles to the controller's user; without the right to get the namespace kube-system, set --cluster-id"
     )]
     Permission {
         /// URL of the API server.
@@ -81,12 +95,20 @@ pub async fn wait_for_cluster(
     server: &str,
     namespaces: &[String],
     lease: Option<&LeaseName>,
+    identity: Option<&ClusterId>,
 ) -> Result<ClusterId, ClusterNotReady> {
     let patiently =
         ExponentialBuilder::default().with_max_delay(Duration::from_secs(30)).without_max_times();
-    let cluster = (|| look_at_cluster(client, server, namespaces, lease))
+    let mut said = String::new();
+    let cluster = (|| look_at_cluster(client, server, namespaces, lease, identity))
         .retry(patiently)
-        .notify(|missing, pause| warn!("{missing}. Trying again in {pause:.0?}"))
+        .notify(|missing, _| {
+            let missing = missing.to_string();
+            if said != missing {
+                warn!("{missing}. Retrying");
+                said = missing;
+            }
+        })
         .await?;
     for right in denied_but_not_needed(client, namespaces).await {
         warn!(
@@ -101,8 +123,8 @@ pub async fn denied_but_not_needed(client: &Client, namespaces: &[String]) -> Ve
     denied_in(client, &rbac::wanted(), namespaces).await
 }
 
-/// Whether `server` can be reached and knows and allows the resource in `watched` namespaces (all when empty), and the
-/// lease if there is one. Returns the cluster's identity.
+/// Whether `server` can be reached and knows and allows the resource in `watched` namespaces (all when empty), or in one
+/// of several at least, and the lease if there is one. Returns the cluster's identity.
 ///
 /// # Errors
 /// The first thing that is missing.
@@ -111,6 +133,7 @@ pub async fn look_at_cluster(
     server: &str,
     watched: &[String],
     lease: Option<&LeaseName>,
+    identity: Option<&ClusterId>,
 ) -> Result<ClusterId, ClusterNotReady> {
     let missing = |error: kube::Error| missing(server, error);
     let one = ListParams::default().limit(1);
@@ -118,13 +141,28 @@ pub async fn look_at_cluster(
         let resources: Api<PinpointEventStreamRole> = Api::all(client.clone());
         resources.list_metadata(&one).await.map_err(missing)?;
     }
+    let mut allowed = Vec::new();
+    let mut refusal = None;
     for namespace in watched {
         let resources: Api<PinpointEventStreamRole> = Api::namespaced(client.clone(), namespace);
-        resources.list_metadata(&one).await.map_err(missing)?;
+        match resources.list_metadata(&one).await {
+            Ok(_) => allowed.push(namespace.clone()),
+            Err(kube::Error::Api(answer)) if answer.is_forbidden() => {
+                refusal = Some(kube::Error::Api(answer));
+            }
+            Err(error) => return Err(missing(error)),
+        }
     }
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let system = namespaces.get_metadata("kube-system").await.map_err(missing)?;
-    let mut denied = denied_in(client, &rbac::needed(), watched).await;
+    if let Some(refusal) = refusal
+        && allowed.is_empty()
+    {
+        return Err(missing(refusal));
+    }
+    let identity = match identity {
+        Some(given) => given.clone(),
+        None => identity_of(client).await.map_err(missing)?,
+    };
+    let mut denied = denied_in(client, &rbac::needed(), &allowed).await;
     if let Some(LeaseName { namespace, name }) = lease {
         let namespace = std::slice::from_ref(namespace);
         denied.extend(denied_in(client, &rbac::for_lease(name), namespace).await);
@@ -133,6 +171,12 @@ pub async fn look_at_cluster(
         let cause = format!("it may not {}", denied.join(", nor "));
         return Err(ClusterNotReady::Permission { server: server.to_owned(), cause });
     }
+    Ok(identity)
+}
+
+async fn identity_of(client: &Client) -> kube::Result<ClusterId> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let system = namespaces.get_metadata("kube-system").await?;
     Ok(ClusterId(system.metadata.uid.unwrap_or_default()))
 }
 
@@ -223,7 +267,7 @@ fn missing(server: &str, error: kube::Error) -> ClusterNotReady {
 }
 
 /// The last cause is what a reader can act on: "connection refused" rather than "client error".
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

@@ -282,7 +282,7 @@ pub(super) fn event(type_: EventType, reason: &str, action: &str, note: &str) ->
 
 fn is_bad_news(verdict: &Verdict) -> bool {
     match verdict {
-        Verdict::Progressing | Verdict::NotShownYet | Verdict::Busy => false,
+        Verdict::Progressing | Verdict::NotShownYet(_) | Verdict::Busy => false,
         Verdict::Synced { extra_policies } => !extra_policies.is_empty(),
         Verdict::LeftAlone { reason, differences } => {
             !differences.is_empty() && *reason == Reason::DriftReported

@@ -15,7 +15,7 @@ use super::CONTROLLER_NAME;
 pub fn cluster_role() -> ClusterRole {
     ClusterRole {
         metadata: ObjectMeta { name: Some(CONTROLLER_NAME.into()), ..ObjectMeta::default() },
-        rules: Some([needed(), wanted()].concat()),
+        rules: Some([needed(), for_identity(), wanted()].concat()),
         aggregation_rule: None,
     }
 }
@@ -50,12 +50,15 @@ pub(super) fn needed() -> Vec<PolicyRule> {
         // Patch sets and removes the finalizer.
         rule(&group, &plural, &["list", "watch", "patch"]),
         rule(&group, &format!("{plural}/status"), &["patch"]),
-        // Its uid is the cluster's identity.
-        PolicyRule {
-            resource_names: Some(vec!["kube-system".into()]),
-            ..rule("", "namespaces", &["get"])
-        },
     ]
+}
+
+/// Without this it has to be told the cluster's identity, which is the uid of kube-system.
+pub(super) fn for_identity() -> Vec<PolicyRule> {
+    vec![PolicyRule {
+        resource_names: Some(vec!["kube-system".into()]),
+        ..rule("", "namespaces", &["get"])
+    }]
 }
 
 /// Without these it says less. Patch counts an event that comes again.

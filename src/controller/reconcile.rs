@@ -189,7 +189,7 @@ async fn bring_about(
     let verdict = converged.unwrap_or_else(identity);
     drop(worker);
     // While IAM is behind nothing new is learned, so what was said last stays so.
-    let is_behind = matches!(verdict, Verdict::NotShownYet | Verdict::Busy);
+    let is_behind = matches!(verdict, Verdict::NotShownYet(_) | Verdict::Busy);
     if !(is_behind && progress.made.is_empty() && is_told(resource)) {
         let published = publish::publish(resource, context, &progress, &verdict).await;
         if published.is_err() {

@@ -1,4 +1,4 @@
-//! Keeps the index as the watches tell, and the workers busy with what waits in the queue.
+//! Keeps the workers busy with what waits in the queue.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,19 +6,13 @@ use std::time::Instant;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
-use kube::api::WatchParams;
-use kube::runtime::{WatchStreamExt as _, watcher};
-use kube::{Api, ResourceExt as _};
-use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use kube::ResourceExt as _;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tracing::{debug, warn};
 
 use super::index::Key;
 use super::reconcile::{self, Error};
-use super::{Context, Guarded, stopped, vanished};
-
-/// Resources on one page of a list, where the API server does not stream it. A page is held whole, with all that is
-/// dropped before the index, and each object can be as large as the API server allows.
-const LIST_PAGE: u32 = 10;
+use super::{Context, stopped};
 
 /// Leave to work on a role in IAM. It is given back as soon as only Kubernetes is left to write to, so that the workers
 /// stay busy.
@@ -29,55 +23,6 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) const fn with(permit: OwnedSemaphorePermit) -> Self {
         Self { _permit: permit }
-    }
-}
-
-/// Watches the resources of `namespace` (`None`: of all) until it is stopped. Tells once when all have been listed.
-pub(super) async fn watch(
-    context: Arc<Context>,
-    api: Api<Guarded>,
-    namespace: Option<String>,
-    listed: oneshot::Sender<()>,
-    stop: watch::Receiver<bool>,
-) {
-    let config = if streams_lists(&api).await {
-        watcher::Config::default().streaming_lists()
-    } else {
-        watcher::Config::default().page_size(LIST_PAGE)
-    };
-    let mut listed = Some(listed);
-    let events = watcher(api, config).default_backoff().take_until(stopped(stop));
-    let mut events = std::pin::pin!(events);
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => {
-                let is_listed = matches!(event, watcher::Event::InitDone);
-                for gone in context.schedule.hear(namespace.as_deref(), event) {
-                    context.forget(&gone);
-                    vanished::tell_if_unexpected(&context, &gone);
-                }
-                if let Some(listed) = listed.take_if(|_| is_listed) {
-                    // The other end is gone when the process is being stopped.
-                    let _ = listed.send(());
-                }
-            }
-            Err(error) => {
-                warn!("watching PinpointEventStreamRoles was interrupted; retrying: {error}");
-            }
-        }
-    }
-}
-
-/// Whether the API server sends a list as a stream of events, which keeps one object at a time in memory (Kubernetes,
-/// "Streaming lists"; a feature that can be off). One request, ended as soon as it is answered.
-async fn streams_lists(api: &Api<Guarded>) -> bool {
-    let params = WatchParams { send_initial_events: true, ..WatchParams::default() };
-    match api.watch(&params, "0").await {
-        Ok(_) => true,
-        Err(error) => {
-            debug!("lists come in pages: {error}");
-            false
-        }
     }
 }
 
@@ -115,7 +60,9 @@ async fn one(context: Arc<Context>, key: Key) -> Key {
         Err(error) => {
             let (namespace, name) = (resource.namespace(), resource.name_any());
             match &error {
-                Error::Unknown => debug!(namespace, name, "{error}"),
+                // That the API server does not answer is said once, for all requests.
+                Error::Kube(kube::Error::HyperError(_) | kube::Error::Service(_))
+                | Error::Unknown => debug!(namespace, name, "{error}"),
                 Error::Kube(_) | Error::CleanupPending(_) | Error::Incomplete(_) => {
                     warn!(namespace, name, "{error}");
                 }

@@ -83,12 +83,32 @@ pub(super) enum Verdict {
     Busy,
     /// A call to IAM failed.
     Failed(IamError),
-    /// IAM does not show yet what was written a moment ago.
-    NotShownYet,
+    /// IAM does not show yet, or may not show yet, what was written a moment ago.
+    NotShownYet(Writer),
     /// The resource is being deleted but these things on the role are not ours to delete.
     DeletionBlocked(Vec<String>),
     /// The resource is being deleted and is annotated as paused.
     DeletionPaused,
+}
+
+/// Whose writes IAM may not show yet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Writer {
+    /// This process's.
+    This,
+    /// Those of the process that worked before this one began, if there was one.
+    Earlier,
+}
+
+impl Writer {
+    const fn saying(self) -> &'static str {
+        match self {
+            Self::This => "IAM does not show yet what was written a moment ago. Retrying.",
+            Self::Earlier => {
+                "The controller has just started, and IAM may not show yet what another replica wrote before. Retrying."
+            }
+        }
+    }
 }
 
 /// What a verdict says in the Ready condition and beside it.
@@ -129,7 +149,7 @@ impl Verdict {
             | Self::InvalidSpec(_)
             | Self::Refused(_)
             | Self::DeletionPaused => None,
-            Self::NotShownYet | Self::Busy | Self::Reserved { .. } => Some(Retry::Soon),
+            Self::NotShownYet(_) | Self::Busy | Self::Reserved { .. } => Some(Retry::Soon),
             Self::Failed(error) if is_not_to_be(error.kind, unready_for(resource, now)) => {
                 Some(Retry::AfterChange)
             }
@@ -170,13 +190,9 @@ impl Verdict {
                 stalled(Saying::new(Some(false), reason, sentence(refusal)))
             }
             Self::Failed(error) => failed(error, setting),
-            Self::NotShownYet => Saying {
+            Self::NotShownYet(writer) => Saying {
                 reconciling: true,
-                ..Saying::new(
-                    Some(false),
-                    Reason::Progressing,
-                    "IAM does not show yet what was written a moment ago. It is looked at again.",
-                )
+                ..Saying::new(Some(false), Reason::Progressing, writer.saying())
             },
             Self::Busy => Saying {
                 reconciling: true,
@@ -463,7 +479,7 @@ pub(super) fn status_after(
             .as_ref()
             .map_or(previous.tag_keys, |keys| keys.iter().cloned().collect()),
         last_handled_reconcile_at: match verdict {
-            Verdict::Progressing | Verdict::NotShownYet | Verdict::Busy => {
+            Verdict::Progressing | Verdict::NotShownYet(_) | Verdict::Busy => {
                 previous.last_handled_reconcile_at
             }
             Verdict::Synced { .. }
@@ -539,7 +555,7 @@ fn drift(verdict: &Verdict) -> Vec<DriftedField> {
         | Verdict::Reserved { .. }
         | Verdict::WrongAccount { .. }
         | Verdict::Failed(_)
-        | Verdict::NotShownYet
+        | Verdict::NotShownYet(_)
         | Verdict::Busy
         | Verdict::DeletionBlocked(_)
         | Verdict::DeletionPaused => &[],
@@ -647,7 +663,7 @@ mod tests {
                 "Progressing",
                 Some("Reconciling"),
             ),
-            (Verdict::NotShownYet, "False", "Progressing", Some("Reconciling")),
+            (Verdict::NotShownYet(Writer::Earlier), "False", "Progressing", Some("Reconciling")),
             (Verdict::DeletionPaused, "False", "Paused", Some("Stalled")),
             (
                 Verdict::DeletionBlocked(vec!["x".into()]),

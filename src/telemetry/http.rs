@@ -7,8 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -34,20 +33,25 @@ const CONNECTIONS: usize = 64;
 const HEAD: Duration = Duration::from_secs(5);
 const CONNECTION: Duration = Duration::from_secs(30);
 
-/// Whether the controller can work: caches filled and credentials resolved.
-#[derive(Clone, Debug, Default)]
+/// Whether the controller can work: caches filled, credentials resolved, and nothing that keeps it from seeing changes.
+#[derive(Clone, Default)]
 pub struct Health {
-    ready: Arc<AtomicBool>,
+    problem: Arc<OnceLock<Problem>>,
 }
 
+type Problem = Box<dyn Fn() -> Option<String> + Send + Sync>;
+
 impl Health {
-    /// From now on `/readyz` answers 200.
-    pub fn set_ready(&self) {
-        self.ready.store(true, Ordering::Relaxed);
+    /// From now on `/readyz` answers 200 unless there is a `problem`, which it then shows. The first one stays.
+    pub fn set_ready(&self, problem: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        let _ = self.problem.set(Box::new(problem));
     }
 
-    fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
+    fn problem(&self) -> Option<String> {
+        match self.problem.get() {
+            Some(problem) => problem(),
+            None => Some("waiting for the cluster or for AWS credentials".into()),
+        }
     }
 }
 
@@ -111,10 +115,9 @@ async fn answer(stream: TcpStream, router: Router) {
 }
 
 async fn readyz(State(health): State<Health>) -> impl IntoResponse {
-    if health.is_ready() {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "waiting for the cluster or for AWS credentials\n")
+    match health.problem() {
+        None => (StatusCode::OK, "ok\n".into()),
+        Some(problem) => (StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")),
     }
 }
 

@@ -10,8 +10,8 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
 /// What the controller itself says from INFO up and what its libraries say from WARN up. What is missing of
-/// AWS settings the controller says in its own words.
-const DEFAULT: &str = "warn,aws_config=error,streamrole=info";
+/// AWS settings, and how requests to the API server fail, the controller says in its own words.
+const DEFAULT: &str = "warn,aws_config=error,kube_client=off,kube_runtime=off,streamrole=info";
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -54,6 +54,10 @@ pub struct ConditionLabels {
 pub struct Counted {
     /// Resources that wait for a worker.
     pub queue_depth: usize,
+    /// For how long nothing came on the watch that was silent longest.
+    pub watch_age: Duration,
+    /// Watches that the API server denies.
+    pub watches_denied: usize,
     /// Conditions of all resources, and how many have each.
     pub conditions: BTreeMap<ConditionLabels, usize>,
 }
@@ -68,6 +72,8 @@ pub struct Metrics {
     reconcile_duration: Histogram,
     active_workers: Gauge,
     queue_depth: Gauge,
+    watch_age: Gauge<f64, AtomicU64>,
+    watches_denied: Gauge,
     iam_requests: Family<IamLabels, Counter>,
     iam_throttled: Family<ActionLabels, Counter>,
     drift_found: Counter,
@@ -98,6 +104,8 @@ impl Default for Metrics {
             reconcile_duration: Histogram::new(exponential_buckets(0.001, 2.0, 17)),
             active_workers: Gauge::default(),
             queue_depth: Gauge::default(),
+            watch_age: Gauge::default(),
+            watches_denied: Gauge::default(),
             iam_requests: Family::default(),
             iam_throttled: Family::default(),
             drift_found: Counter::default(),
@@ -146,6 +154,17 @@ impl Metrics {
             "queue_depth",
             "Resources that wait for a worker",
             self.queue_depth.clone(),
+        );
+        registry.register_with_unit(
+            "watch_age",
+            "For how long the API server sent nothing on a watch, not even that nothing changed; of several watched namespaces the longest",
+            Unit::Seconds,
+            self.watch_age.clone(),
+        );
+        registry.register(
+            "watches_denied",
+            "Watched namespaces that the API server denies",
+            self.watches_denied.clone(),
         );
         registry.register(
             "iam_requests",
@@ -288,8 +307,10 @@ impl Metrics {
     #[must_use]
     pub fn encode(&self) -> String {
         if let Some(count) = self.count.get() {
-            let Counted { queue_depth, conditions } = count();
+            let Counted { queue_depth, watch_age, watches_denied, conditions } = count();
             self.queue_depth.set(as_gauge(queue_depth));
+            self.watch_age.set(watch_age.as_secs_f64());
+            self.watches_denied.set(as_gauge(watches_denied));
             self.resources.clear();
             for (labels, number) in conditions {
                 self.resources.get_or_create(&labels).set(as_gauge(number));

@@ -19,6 +19,7 @@ mod bad_input;
 mod calls;
 mod claimants;
 mod conformance;
+mod connections;
 mod consistency;
 mod credentials;
 mod defaults;

@@ -88,6 +88,8 @@ struct State {
     claims: Claims,
     /// Of a list that is being read: what it had so far.
     listed: HashMap<Option<String>, HashSet<Key>>,
+    /// The namespaces that were listed whole, or `None` when all were.
+    seen: HashSet<Option<String>>,
 }
 
 struct Entry {
@@ -152,6 +154,7 @@ impl Index {
                 state.apply(resource, claim, now)
             }
             Event::InitDone => {
+                state.seen.insert(namespace.map(Into::into));
                 let listed = state.listed.remove(&namespace.map(Into::into)).unwrap_or_default();
                 state.keep_only(namespace, &listed, now)
             }
@@ -166,11 +169,6 @@ impl Index {
     /// The resource of this key.
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Guarded>> {
         self.lock().entries.get(key).map(|entry| Arc::clone(&entry.resource))
-    }
-
-    /// Whether what is not found in this namespace does not exist.
-    pub(super) fn sees(&self, namespace: &str) -> bool {
-        self.namespaces.is_empty() || self.namespaces.iter().any(|watched| watched == namespace)
     }
 
     /// Where `resource` stands among those that declare its role.
@@ -205,7 +203,7 @@ impl Index {
             // What it declares cannot be read.
             Some(found) if found.resource.0.is_err() => Standing::Keeps,
             Some(_) if state.claims.declares(&key, role) => Standing::Keeps,
-            Some(_) | None if self.sees(&key.namespace) => Standing::Gone,
+            Some(_) | None if state.sees(&key.namespace) => Standing::Gone,
             Some(_) | None => Standing::Keeps,
         }
     }
@@ -219,7 +217,7 @@ impl Index {
         let Some(key) = Key::parse(&owner.resource) else { return self.namespaces.is_empty() };
         let state = self.lock();
         let is_readable = |entry: &Entry| entry.resource.0.is_ok();
-        self.sees(&key.namespace)
+        state.sees(&key.namespace)
             && state.entries.get(&key).is_none_or(is_readable)
             && !state.claims.declares(&key, role)
     }
@@ -235,6 +233,11 @@ impl Index {
 }
 
 impl State {
+    /// Whether what is not found in this namespace does not exist. One that the API server denies is not seen.
+    fn sees(&self, namespace: &str) -> bool {
+        self.seen.contains(&None) || self.seen.contains(&Some(namespace.to_owned()))
+    }
+
     fn apply(&mut self, resource: Guarded, claim: Option<Claim>, now: Instant) -> Heard {
         let (key, trigger) = (Key::of(&resource), trigger(&resource));
         let resource = Arc::new(resource);
