@@ -1,7 +1,7 @@
 # Two commands are all that a newcomer needs: `make demo` and `make test`. The rest is for those who change
 # the code.
 
-.PHONY: demo test alerts-test packages-test test-oldest lint soak bench generate image-test deny check-go check-tools
+.PHONY: demo test alerts-test packages-test test-oldest lint soak bench generate image-test e2e deny check-go check-tools
 
 # Integration tests wait far more than they compute.
 TEST_THREADS ?= 8
@@ -61,6 +61,9 @@ generate: check-tools ## Writes every file that comes from the code.
 
 image-test: ## The container image, built and started without a registry; needs root, buildah and debootstrap.
 	@tests/image/run
+
+e2e: ## The packages on real nodes, before a release; needs root. SMOKE=1 takes under a minute, INSTALL=1 gets Debian's packages.
+	@tests/e2e/run
 
 deny: ## Licences, sources, duplicates and known vulnerabilities of the dependencies.
 	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }

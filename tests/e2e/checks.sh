@@ -1,0 +1,114 @@
+# shellcheck shell=bash disable=SC2154
+# How the checks speak and look, for scripts that source it after cluster.sh with `cluster`, the name on each line. A
+# check begins, and passes with a line that has its milliseconds; the first one that fails ends the script with what was seen.
+
+readonly namespace=streamrole-system
+# What an author of the chart's values sets for IAM, with any package.
+# shellcheck disable=SC2034
+readonly iam=http://10.90.0.1:5000
+# A check can fail where its output goes nowhere.
+exec 3>&1
+
+now() { date +%s%3N; }
+begin() { # NAME
+	check=$1 begun=$(now)
+}
+passed() { # DETAIL
+	printf '%-9s %7d ms  %s%s\n' "$cluster" $(($(now) - begun)) "$check" "${1:+: $1}"
+}
+fail() { # TEXT
+	trap - ERR
+	set +e
+	{
+		printf '%-9s    FAILED   %s, after %d ms: %s\n' "$cluster" "$check" $(($(now) - begun)) "$1"
+		cat "$state"/log/{control,node?}.log
+		echo "--- pods"
+		kubectl get pods --all-namespaces --output wide
+		echo "--- the Lease, and what happened last"
+		kubectl --namespace $namespace get lease
+		kubectl --namespace $namespace get events --sort-by=.metadata.creationTimestamp | tail -n 12
+		for pod in $(kubectl --namespace $namespace get pods --output name); do
+			echo "--- $pod"
+			kubectl --namespace $namespace logs --tail 8 "$pod" | cut -c -400
+		done
+		kubectl get pesr --all-namespaces >"$state/log/resources"
+	} >&3 2>&1
+	exit 1
+}
+set -E
+trap 'fail "line $LINENO of ${BASH_SOURCE[0]##*/}: $BASH_COMMAND"' ERR
+
+# Runs a command that has to succeed; `said` is what it said.
+try() {
+	said=$("$@" 2>&1) || fail "$* ended with $?: $(tail -n 5 <<<"$said")"
+}
+# Waits until the command succeeds.
+eventually() { # SECONDS WHAT COMMAND...
+	local deadline=$(($(now) + $1 * 1000))
+	until "${@:3}" >/dev/null 2>&1; do
+		[ "$(now)" -lt $deadline ] || fail "not within $1 s: $2"
+		sleep 0.1
+	done
+}
+
+kubectl() { in_network_of control env KUBECONFIG="$state/pki/admin.kubeconfig" kubectl "$@"; }
+helm() { # 3|4 ARGUMENT...
+	in_network_of control env KUBECONFIG="$state/pki/admin.kubeconfig" HELM_CONFIG_HOME="$state/helm" HELM_CACHE_HOME="$state/helm" \
+		HELM_DATA_HOME="$state/helm" "helm$1" --namespace $namespace "${@:2}"
+}
+# One request to the API server, for what is asked ten times a second.
+api() { # PATH
+	in_network_of control curl --silent --fail --max-time 5 --cacert "$state/pki/ca.crt" --cert "$state/pki/admin.crt" \
+		--key "$state/pki/admin.key" "https://$control_ip:6443$1"
+}
+pods() { api "/api/v1/namespaces/$namespace/pods?labelSelector=app.kubernetes.io/name%3Dstreamrole"; }
+
+node_is_ready() { kubectl wait --for=condition=Ready "node/node$1" --timeout=1s; }
+# As many pods as declared, none on its way out, all Ready.
+replicas_are_ready() {
+	pods | jq --exit-status '(.items | length == 2) and all(.items[]; .metadata.deletionTimestamp == null
+		and any(.status.conditions[]; .type == "Ready" and .status == "True"))'
+}
+restarts() { pods | jq '[.items[].status.containerStatuses[]?.restartCount] | add'; }
+restarts_are() { [ "$(restarts)" = "$1" ]; }
+nodes_of_replicas() { pods | jq '[.items[].spec.nodeName] | unique | length'; }
+
+holder() { api "/apis/coordination.k8s.io/v1/namespaces/$namespace/leases/streamrole" | jq --raw-output '.spec.holderIdentity // ""'; }
+# The pod of the replica that leads.
+leader() { holder | sed 's/_.*//'; }
+another_leads() { # HOLDER, or nothing
+	local seen
+	seen=$(holder)
+	[ -n "$seen" ] && [ "$seen" != "$1" ]
+}
+
+# The controller's process in a pod.
+process_of() { # POD
+	local uid process
+	uid=$(api "/api/v1/namespaces/$namespace/pods/$1" | jq --raw-output .metadata.uid)
+	while read -r process; do
+		[ "$(cat "/proc/$process/comm" 2>/dev/null)" != streamrole ] || { echo "$process" && return; }
+	done < <(find /sys/fs/cgroup -path "*/streamrole-e2e-$cluster-*/pod$uid/*" -name cgroup.procs -exec cat {} + | sort -u)
+	return 1
+}
+
+resource() { # NAMESPACE NAME
+	jq --null-input --compact-output --arg namespace "$1" --arg name "$2" '{
+		apiVersion: "streamrole.dev/v1alpha1", kind: "PinpointEventStreamRole", metadata: {$namespace, $name},
+		spec: {path: "/\($namespace)/", destination: {kinesisStreamArn: "arn:aws:kinesis:us-east-1:111122223333:stream/app-events"}}}'
+}
+# Shows that a leader works: a new resource becomes Ready.
+works() {
+	local name
+	name=works-$((works_number += 1))
+	try kubectl create --filename - <<<"$(resource default $name)"
+	try kubectl --namespace default wait --for=condition=Ready "pesr/$name" --timeout=20s
+}
+works_number=0
+
+# Calls to IAM. STS, which says whose the credentials are, is not IAM.
+calls_so_far() { wc -l <"$state/iam-calls"; }
+calls_since() { # NUMBER ROLE-TO-LEAVE-OUT
+	tail -n "+$(($1 + 1))" "$state/iam-calls" | jq --raw-output 'if .body_encoded then .body | @base64d else .body end' |
+		grep --invert-match --extended-regexp "Action=GetCallerIdentity|RoleName=$2(&|\$)" | sed 's/.*Action=\([A-Za-z]*\).*/\1/' || true
+}
