@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action;
 use kube::runtime::finalizer;
 use kube::{Api, ResourceExt as _};
+use serde_json::json;
 use thiserror::Error;
 use tracing::Instrument as _;
 
@@ -21,6 +23,10 @@ use super::{Context, Guarded, cleanup, converge, publish, settled, unreadable};
 
 /// When the API server is asked again for an object that it does not know.
 const AFTER_UNKNOWN: Duration = Duration::from_secs(2);
+
+/// When a role is looked at again, at the latest, that IAM does not show yet as it was written or that another resource
+/// writes to: both pass within seconds, and edit upon edit must not make the pauses grow.
+const LOOK_AGAIN: Duration = Duration::from_secs(4);
 
 /// Why a reconcile could not be finished. Failures of IAM are no such thing: they are outcomes, and the
 /// status tells of them.
@@ -128,6 +134,12 @@ async fn with_finalizer(
 ) -> Result<Pause, Error> {
     let namespace = resource.namespace().ok_or(Error::Incomplete("namespace"))?;
     let api: Api<Guarded> = Api::namespaced(context.client.clone(), &namespace);
+    if let Some(first) = resource.finalizers().first()
+        && !settled::is_guarded(resource)
+        && resource.metadata.deletion_timestamp.is_none()
+    {
+        return guard(&api, &resource.name_any(), first).await;
+    }
     let mut pause = None;
     let reached = &mut pause;
     let done = finalizer(&api, FINALIZER, Arc::clone(guarded), |event| async move {
@@ -139,6 +151,22 @@ async fn with_finalizer(
     });
     done.await.map_err(finalized)?;
     Ok(pause)
+}
+
+/// Puts our finalizer before those of others: of a long list only the beginning is read.
+async fn guard(api: &Api<Guarded>, name: &str, first: &str) -> Result<Pause, Error> {
+    let front = "/metadata/finalizers/0";
+    let patch = json!([
+        // Another replica may have been here.
+        {"op": "test", "path": front, "value": first},
+        {"op": "add", "path": front, "value": FINALIZER},
+    ]);
+    let patch = serde_json::from_value(patch).map_err(|_| Error::Incomplete("finalizers"))?;
+    let patched = api.patch(name, &PatchParams::default(), &Patch::Json::<()>(patch)).await;
+    match patched {
+        Ok(_) => Ok(None),
+        Err(error) => Err(finalized(finalizer::Error::AddFinalizer(error))),
+    }
 }
 
 /// Why the finalizer, or what it guards, could not be dealt with.
@@ -244,7 +272,9 @@ fn pause_after(resource: &PinpointEventStreamRole, context: &Context, verdict: &
         return Some(*left);
     }
     if let Some(retry) = verdict.retry(resource, Timestamp::now()) {
-        context.requeue.failed(&uid, retry)
+        let pause = context.requeue.failed(&uid, retry);
+        let nothing_failed = matches!(verdict, Verdict::NotShownYet(_) | Verdict::Busy);
+        if nothing_failed { pause.map(|pause| pause.min(LOOK_AGAIN)) } else { pause }
     } else {
         context.requeue.forget(&uid);
         None

@@ -1,9 +1,11 @@
 //! Whose account: the destination's and the credentials'. A controller with the credentials of another account writes
-//! nothing.
+//! nothing, and nothing is written to the role that it runs as.
 
 use serde_json::{Value, json};
+use support::{Controller, ControllerOptions};
 
-use crate::world::{World, condition, ready};
+use crate::hostile::{live, works_on, writes};
+use crate::world::{World, condition, ready, stack};
 
 fn spec(world: &World, arn: &str) -> Value {
     json!({"roleName": world.role("events"), "destination": {"kinesisStreamArn": arn}})
@@ -83,4 +85,51 @@ async fn where_sts_is_away_the_first_role_tells_the_account_and_a_wrong_one_is_r
     world.apply("right", &world.kinesis_spec("right")).await;
     world.ready("right").await;
     assert_eq!(world.proxy.actions(), ["CreateRole", "PutRolePolicy"]);
+}
+
+#[tokio::test]
+async fn the_role_that_the_controller_runs_as_is_refused_to_every_resource() {
+    let mut world = World::without_controller("own-role").await;
+    let role = world.role("controller");
+    world.create_foreign_role(&role).await;
+    let arn = format!("arn:aws:iam::111122223333:role/{role}");
+    let session = ["sts", "assume-role", "--role-session-name", "pod", "--role-arn", &arn];
+    let assumed = stack().await.aws().args(session).output().unwrap();
+    let assumed: Value = serde_json::from_slice(&assumed.stdout).unwrap();
+    let credential = |name: &str| Some(assumed["Credentials"][name].as_str().unwrap().to_owned());
+    let environment = vec![
+        ("AWS_ACCESS_KEY_ID", credential("AccessKeyId")),
+        ("AWS_SECRET_ACCESS_KEY", credential("SecretAccessKey")),
+        ("AWS_SESSION_TOKEN", credential("SessionToken")),
+    ];
+    let options = ControllerOptions { environment, ..world.options() };
+    world.controller = Some(Controller::start(stack().await, &options).unwrap());
+    let before = live(&world, "controller").await;
+
+    let rows = [
+        json!({}),
+        json!({"adoptionPolicy": "Adopt"}),
+        json!({"adoptionPolicy": "TakeOver", "exclusivePolicies": true}),
+        json!({"adoptionPolicy": "Adopt", "deletionPolicy": "Delete"}),
+        json!({"adoptionPolicy": "Adopt", "driftPolicy": "Report"}),
+        json!({"adoptionPolicy": "Adopt", "path": "/elsewhere/"}),
+        json!({"adoptionPolicy": "Adopt", "roleName": role.to_uppercase()}),
+    ];
+    for (number, row) in rows.iter().enumerate() {
+        let mut spec = world.kinesis_spec("controller");
+        for (field, value) in row.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        world.apply(&format!("r{number}"), &spec).await;
+    }
+    for (number, row) in rows.iter().enumerate() {
+        let name = format!("r{number}");
+        let message = ready(&world.sees(&name, "False", "RoleNotOwned").await).message;
+        assert!(message.contains("that the controller itself runs as"), "{row}: {message}");
+        world.delete(&name).await;
+        world.gone(&name).await;
+    }
+    assert_eq!(writes(world.proxy.calls(), &[]), []);
+    assert_eq!(live(&world, "controller").await, before);
+    works_on(&world).await;
 }

@@ -1,7 +1,7 @@
 //! IAM shows for a while what was before. Nothing is made twice, nothing flaps, and the wait is bounded.
 
 use serde_json::json;
-use support::Fault;
+use support::{Fault, eventually};
 
 use crate::world::{World, condition, version};
 
@@ -9,7 +9,7 @@ fn absent() -> Fault {
     Fault::answer(404, "NoSuchEntity", "The role cannot be found.")
 }
 
-fn body_of(action: &str, result: &str) -> Fault {
+pub(crate) fn body_of(action: &str, result: &str) -> Fault {
     Fault::Body {
         body: format!(
             "<{action}Response xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><{action}Result>{result}</{action}Result></{action}Response>"
@@ -151,5 +151,28 @@ async fn a_principal_that_iam_does_not_know_yet_is_waited_for() {
     let waiting = world.says("events", "False", "Progressing", "Invalid principal").await;
     assert_eq!(condition(&waiting, "Stalled"), None);
     world.proxy.heal();
+    world.ready("events").await;
+}
+
+#[tokio::test]
+async fn edit_upon_edit_just_after_a_start_does_not_make_ready_wait_for_ever() {
+    let mut world = World::new("many-edits").await;
+    let mut spec = world.kinesis_spec("events");
+    world.apply("events", &spec).await;
+    world.ready("events").await;
+    world.controller.take().unwrap().kill().unwrap();
+    world.start_controller().await;
+    // What the earlier process may have written is waited for, at each edit anew.
+    for edit in 0..9 {
+        let text = format!("edit {edit}");
+        spec["description"] = text.as_str().into();
+        world.apply("events", &spec).await;
+        eventually(&format!("{text} to be written"), || async {
+            let is_written =
+                world.proxy.calls().iter().any(|call| call.text("Description") == text);
+            if is_written { Ok(()) } else { Err(world.log()) }
+        })
+        .await;
+    }
     world.ready("events").await;
 }

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
-use serde_json::json;
-use support::{Controller, ControllerOptions, Fault, Proxy, Tunnel, eventually, http_get};
+use kube::api::DeleteParams;
+use support::{
+    Controller, ControllerOptions, Fault, KubeProxy, Proxy, Tunnel, eventually, http_get,
+};
 
-use crate::world::{World, stack};
+use crate::world::{World, stack, version};
 
 /// A controller with a proxy of its own in front of IAM.
 struct Replica {
@@ -38,14 +40,13 @@ impl Replica {
         http_get(&format!("{url}/metrics")).await.unwrap().1
     }
 
+    async fn is_leader(&self) -> bool {
+        self.metrics().await.contains("\nstreamrole_leader 1\n")
+    }
+
     async fn leads(&self) {
         eventually("the replica to lead", || async {
-            let metrics = self.metrics().await;
-            if metrics.contains("\nstreamrole_leader 1\n") {
-                Ok(())
-            } else {
-                Err(self.controller.log())
-            }
+            if self.is_leader().await { Ok(()) } else { Err(self.controller.log()) }
         })
         .await;
     }
@@ -82,9 +83,25 @@ async fn world(test: &str) -> World {
     world
 }
 
+fn leases(world: &World) -> Api<Lease> {
+    Api::namespaced(world.client.clone(), &world.namespace)
+}
+
 async fn holder(world: &World) -> Option<String> {
-    let leases: Api<Lease> = Api::namespaced(world.client.clone(), &world.namespace);
-    leases.get("streamrole").await.unwrap().spec.unwrap().holder_identity
+    leases(world).get("streamrole").await.unwrap().spec.unwrap().holder_identity
+}
+
+async fn describe(world: &World, text: &str) {
+    let mut spec = world.kinesis_spec("events");
+    spec["description"] = text.into();
+    world.apply("events", &spec).await;
+}
+
+/// From now on the requests about the Lease that go by this way are held.
+fn hold_lease(way: &KubeProxy) {
+    for method in ["GET", "POST", "PUT"] {
+        way.hold(method, "/leases");
+    }
 }
 
 #[tokio::test]
@@ -106,13 +123,7 @@ async fn a_leader_that_is_asked_to_stop_hands_over_to_the_one_that_stood_by() {
     proxy.forget_calls();
     second.leads().await;
     assert_ne!(holder(&world).await, Some(held_by), "each process has a name of its own");
-    world
-        .apply(
-            "events",
-            &json!({"description": "edited", "roleName": world.role("events"),
-        "destination": world.kinesis_spec("events")["destination"]}),
-        )
-        .await;
+    describe(&world, "edited").await;
     world.ready("events").await;
     assert!(second.proxy.actions().contains(&"UpdateRole".into()), "{:?}", second.proxy.actions());
     assert_eq!(proxy.actions(), Vec::<String>::new());
@@ -186,6 +197,84 @@ async fn a_leader_that_cannot_renew_its_lease_stops_before_another_begins() {
     other.leads().await;
     world.ready("events").await;
     let (status, log, proxy) = cut_off.ends().await;
+    assert_ne!(status, 0, "Kubernetes is to start it again: {log}");
+    assert!(log.contains("could not be renewed"), "{log}");
+    let (_, last) = proxy.first_and_last_call().unwrap();
+    let (first, _) = other.proxy.first_and_last_call().unwrap();
+    assert!(last < first, "the one called IAM after the other had begun: {log}");
+}
+
+#[tokio::test]
+async fn a_status_that_was_held_up_on_its_way_does_not_cover_what_the_next_leader_said() {
+    let world = world("held-up-status").await;
+    let way = KubeProxy::start(stack().await).await.unwrap();
+    let old = Replica::by_way_of(&world, way.kubeconfig()).await;
+    old.leads().await;
+    way.hold("PATCH", "/events/status");
+    world.apply("events", &world.kinesis_spec("events")).await;
+    way.holds(1).await;
+    hold_lease(&way);
+
+    let next = Replica::start(&world).await;
+    next.leads().await;
+    describe(&world, "edited").await;
+    world.ready("events").await;
+    let (status, log, _) = old.ends().await;
+    assert_ne!(status, 0, "Kubernetes is to start it again: {log}");
+    let said = world.resources.get("events").await.unwrap();
+    way.let_go();
+    let answers = way.answers("/events/status").await;
+    assert!(!answers.is_empty() && answers.iter().all(|status| *status == 409), "{answers:?}");
+    let after = world.resources.get("events").await.unwrap();
+    assert_eq!(version(&after), version(&said), "{:?}", after.status);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_deleted_under_its_holder_lets_no_other_work_beside_it() {
+    let world = world("deleted-lease").await;
+    let way = KubeProxy::start(stack().await).await.unwrap();
+    let others_way = KubeProxy::start(stack().await).await.unwrap();
+    let old = Replica::by_way_of(&world, way.kubeconfig()).await;
+    old.leads().await;
+    let held_by = holder(&world).await;
+    // The other one has seen the Lease.
+    others_way.hold("GET", "/leases");
+    let other = Replica::by_way_of(&world, others_way.kubeconfig()).await;
+    others_way.holds(1).await;
+    others_way.let_go();
+    assert_eq!(others_way.answers("/leases").await, [200]);
+    other.stands_by().await;
+    world.apply("events", &world.kinesis_spec("events")).await;
+    world.ready("events").await;
+
+    // Its holder makes it anew and goes on.
+    leases(&world).delete("streamrole", &DeleteParams::default()).await.unwrap();
+    eventually("the Lease to be there again", || async {
+        let lease = leases(&world).get_opt("streamrole").await.unwrap();
+        lease.map(drop).ok_or_else(|| old.controller.log())
+    })
+    .await;
+    assert_eq!(holder(&world).await, held_by);
+    describe(&world, "edited").await;
+    world.ready("events").await;
+    other.stands_by().await;
+
+    // One that cannot works on until its claim ends, and the other waits for that.
+    hold_lease(&way);
+    way.holds(1).await;
+    leases(&world).delete("streamrole", &DeleteParams::default()).await.unwrap();
+    let mut edits = 0;
+    eventually("the other to lead", || {
+        edits += 1;
+        let (world, other) = (&world, &other);
+        async move {
+            describe(world, &format!("edit {edits}")).await;
+            if other.is_leader().await { Ok(()) } else { Err(other.controller.log()) }
+        }
+    })
+    .await;
+    world.ready("events").await;
+    let (status, log, proxy) = old.ends().await;
     assert_ne!(status, 0, "Kubernetes is to start it again: {log}");
     assert!(log.contains("could not be renewed"), "{log}");
     let (_, last) = proxy.first_and_last_call().unwrap();

@@ -24,7 +24,7 @@ const ANNOTATIONS: [&str; 3] =
     [PAUSED_ANNOTATION, ABANDON_ANNOTATION, RECONCILE_REQUESTED_AT_ANNOTATION];
 /// How many characters of an annotation are read, and echoed in the status.
 const LONGEST_ANNOTATION: usize = 256;
-/// How many finalizers are read. An object that has more does not get ours.
+/// How many finalizers are read. Ours is put before those of others.
 const FINALIZERS: usize = 32;
 /// Longer texts are none of the controller's: what it writes to a status is shorter.
 const LONGEST_TEXT: usize = 4096;

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http_body_util::{BodyExt as _, Collected, Full};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::HeaderValue;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -77,11 +77,12 @@ impl Call {
 struct Closed;
 
 /// Answers the requests that come to `listener` until it is aborted. `None` closes the connection instead.
-pub(crate) async fn serve<F>(
+pub(crate) async fn serve<F, B>(
     listener: TcpListener,
     answer: impl Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,
 ) where
-    F: Future<Output = Option<Response<Full<Bytes>>>> + Send + 'static,
+    F: Future<Output = Option<Response<B>>> + Send + 'static,
+    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
 {
     while let Ok((stream, _)) = listener.accept().await {
         // A small answer must not wait for the acknowledgement of the last one.

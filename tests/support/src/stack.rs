@@ -424,7 +424,7 @@ fn free_ports<const N: usize>() -> Result<[u16; N], Error> {
     ports.try_into().map_err(|_| "the system gave too few ports".into())
 }
 
-async fn client_of(kubeconfig: &Path) -> Result<Client, Error> {
+pub(crate) async fn client_of(kubeconfig: &Path) -> Result<Client, Error> {
     let config = Kubeconfig::read_from(kubeconfig)?;
     let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?;
     Ok(Client::try_from(config)?)

@@ -1,0 +1,140 @@
+//! A reverse proxy in front of the API server that holds requests back where told to, as a hanging webhook or an
+//! overloaded server does. It has the rights of the controller's service account.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hyper::body::Bytes;
+use hyper::header::{CONNECTION, HOST};
+use hyper::{Request, Response};
+use kube::Client;
+use kube::client::Body;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::Error;
+use crate::query::serve;
+use crate::stack::{Stack, client_of};
+
+/// Requests of this method whose path contains this.
+#[derive(Clone, Debug)]
+struct Rule {
+    method: String,
+    part: String,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rules: Vec<Rule>,
+    /// How many are held at this moment.
+    held: usize,
+    /// Path and status of each answer to what was held.
+    answers: Vec<(String, u16)>,
+}
+
+impl State {
+    fn holds(&self, method: &str, path: &str) -> bool {
+        self.rules.iter().any(|rule| rule.method == method && path.contains(&rule.part))
+    }
+}
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct KubeProxy {
+    kubeconfig: PathBuf,
+    state: Arc<watch::Sender<State>>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for KubeProxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl KubeProxy {
+    /// Starts a proxy in front of the stack's API server; after [`Stack::install`].
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub async fn start(stack: &Stack) -> Result<Self, Error> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let direct = std::fs::read_to_string(stack.controller_kubeconfig())?;
+        let kubeconfig = stack.scratch(&format!("by-way-of-{}.kubeconfig", address.port()));
+        let server = format!("https://{}", stack.kube_address());
+        std::fs::write(&kubeconfig, direct.replace(&server, &format!("http://{address}")))?;
+
+        let client = client_of(&stack.controller_kubeconfig()).await?;
+        let state = Arc::new(watch::Sender::<State>::default());
+        let deciding = Arc::clone(&state);
+        let accepting = tokio::spawn(serve(listener, move |request| {
+            // A task of its own: what is under way goes on when its sender has gone.
+            let answer = tokio::spawn(handle(request, Arc::clone(&deciding), client.clone()));
+            async move { answer.await.ok()? }
+        }));
+        Ok(Self { kubeconfig, state, accepting })
+    }
+
+    /// Path of a kubeconfig that leads here.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// From now on requests of this method whose path contains `part` are held.
+    pub fn hold(&self, method: &str, part: &str) {
+        let rule = Rule { method: method.into(), part: part.into() };
+        self.state.send_modify(|state| state.rules.push(rule));
+    }
+
+    /// Returns when so many are held.
+    pub async fn holds(&self, many: usize) {
+        // The sender lives as long as we do.
+        let _ = self.state.subscribe().wait_for(|state| state.held >= many).await;
+    }
+
+    /// Passes on what is held and holds nothing any more.
+    pub fn let_go(&self) {
+        self.state.send_modify(|state| state.rules.clear());
+    }
+
+    /// How the API server answered what was held and has `part` in its path, once nothing is held any more.
+    pub async fn answers(&self, part: &str) -> Vec<u16> {
+        let mut state = self.state.subscribe();
+        let answered = state.wait_for(|state| state.held == 0).await;
+        let answers = answered.iter().flat_map(|state| &state.answers);
+        answers.filter(|(path, _)| path.contains(part)).map(|(_, status)| *status).collect()
+    }
+}
+
+/// `None` when the API server gave no answer.
+async fn handle(
+    request: Request<Bytes>,
+    state: Arc<watch::Sender<State>>,
+    client: Client,
+) -> Option<Response<Body>> {
+    let (mut head, body) = request.into_parts();
+    // Those of the connection to here.
+    head.headers.remove(HOST);
+    head.headers.remove(CONNECTION);
+    let (method, path) = (head.method.to_string(), head.uri.path().to_owned());
+    let is_held = state.borrow().holds(&method, &path);
+    if is_held {
+        state.send_modify(|state| state.held += 1);
+        let is_let_go = |state: &State| !state.holds(&method, &path);
+        // The sender lives as long as we do.
+        let _ = state.subscribe().wait_for(is_let_go).await;
+    }
+    let answer = client.send(Request::from_parts(head, Body::from(body.to_vec()))).await;
+    if is_held {
+        state.send_modify(|state| {
+            state.held -= 1;
+            if let Ok(answer) = &answer {
+                state.answers.push((path, answer.status().as_u16()));
+            }
+        });
+    }
+    answer.ok()
+}
