@@ -46,7 +46,7 @@ const ROWS: [Row; 11] = [
         action: "CreateRole",
         words: "does not show yet",
         reason: "Progressing",
-        remedy: "It is looked at again.",
+        remedy: "Retrying.",
         again: Again::Soon,
         event: false,
     },
