@@ -51,11 +51,13 @@ eventually() { # SECONDS WHAT COMMAND...
 	done
 }
 
-kubectl() { in_network_of control env KUBECONFIG="$state/pki/admin.kubeconfig" kubectl "$@"; }
-helm() { # 3|4 ARGUMENT...
-	in_network_of control env KUBECONFIG="$state/pki/admin.kubeconfig" HELM_CONFIG_HOME="$state/helm" HELM_CACHE_HOME="$state/helm" \
-		HELM_DATA_HOME="$state/helm" "helm$1" --namespace $namespace "${@:2}"
+# Without what a client remembers of other clusters at this address.
+client() { # PROGRAM ARGUMENT...
+	in_network_of control env KUBECONFIG="$state/pki/admin.kubeconfig" KUBECACHEDIR="$state/client" HELM_CONFIG_HOME="$state/client" \
+		HELM_CACHE_HOME="$state/client" HELM_DATA_HOME="$state/client" "$@"
 }
+kubectl() { client kubectl "$@"; }
+helm() { client "helm$1" --namespace $namespace "${@:2}"; } # 3|4 ARGUMENT...
 # One request to the API server, for what is asked ten times a second.
 api() { # PATH
 	in_network_of control curl --silent --fail --max-time 5 --cacert "$state/pki/ca.crt" --cert "$state/pki/admin.crt" \
