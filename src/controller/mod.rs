@@ -182,11 +182,13 @@ pub async fn run(
     context.metrics.count_with(move || {
         in_metrics.upgrade().map(|context| count(&context, &counted)).unwrap_or_default()
     });
+    // Reconciles that end may wait for what the watches see: the watches stop after them.
+    let (end_watches, no_watches) = watch::channel(false);
     let (listings, watching): (Vec<_>, Vec<_>) = watches
         .iter()
         .map(|watch| {
             let (tell_listed, listed) = oneshot::channel();
-            (listed, watch.run(&context, watching.clone(), tell_listed, stop.clone()))
+            (listed, watch.run(&context, watching.clone(), tell_listed, no_watches.clone()))
         })
         .unzip();
     let (in_resync, seen) = (Arc::clone(&context), Arc::clone(&watches));
@@ -211,13 +213,16 @@ pub async fn run(
         let Asides { edited, vanished } = asides;
         let edited = edited.take_until(stopped(stop.clone()));
         let vanished = vanished.take_until(stopped(stop.clone()));
-        futures::join!(
-            join_all(watching),
-            runner::work(Arc::clone(&context), at_once, stop.clone()),
-            no_more_resyncs,
-            announce::announce(&context, edited),
-            vanished::let_go(&context, vanished),
-        );
+        let reconciling = async {
+            futures::join!(
+                runner::work(Arc::clone(&context), at_once, stop.clone()),
+                no_more_resyncs,
+                announce::announce(&context, edited),
+                vanished::let_go(&context, vanished),
+            );
+            end_watches.send_replace(true);
+        };
+        futures::join!(join_all(watching), reconciling);
     };
     let overdue = async {
         stopped(stop.clone()).await;

@@ -16,14 +16,18 @@ use crate::world::{World, ready, stack};
 
 /// A world whose controller stands for election and reaches the API server through a tunnel.
 async fn through_a_tunnel(test: &str) -> (World, Tunnel) {
-    let mut world = World::without_controller(test).await;
-    let stack = stack().await;
+    let world = World::without_controller(test).await;
     let role = include_str!("../../deploy/rbac/role.yaml");
-    stack.allow_controller_in(&world.namespace, role).await.unwrap();
+    stack().await.allow_controller_in(&world.namespace, role).await.unwrap();
+    let lease_namespace = Some(world.namespace.clone());
+    with_a_tunnel(world, lease_namespace).await
+}
+
+async fn with_a_tunnel(mut world: World, lease_namespace: Option<String>) -> (World, Tunnel) {
+    let stack = stack().await;
     let tunnel = Tunnel::open(&stack.kube_address()).await.unwrap();
     let kubeconfig = stack.controller_kubeconfig_by_way_of(tunnel.address()).unwrap();
-    let options =
-        ControllerOptions { lease_namespace: Some(world.namespace.clone()), ..world.options() };
+    let options = ControllerOptions { lease_namespace, ..world.options() };
     world.controller =
         Some(Controller::start_with_kubeconfig(stack, &options, &kubeconfig).unwrap());
     (world, tunnel)
@@ -108,6 +112,29 @@ async fn an_api_server_that_is_away_is_said_once_and_shown_by_readyz() {
     assert!(!log.contains("ERROR"), "{log}");
     let (_, metrics) = get(&world, "/metrics").await;
     assert!(metrics.contains("streamrole_watch_age_seconds"), "{metrics}");
+}
+
+#[tokio::test]
+async fn readyz_turns_while_the_api_server_is_silent_and_back() {
+    let world = World::without_controller("readyz-silent").await;
+    // A leader would leave after losing its Lease.
+    let (world, tunnel) = with_a_tunnel(world, None).await;
+    world.apply("events", &spec(&world, "1")).await;
+    world.ready("events").await;
+    tunnel.close();
+    eventually_within(Duration::from_secs(90), "/readyz to turn", || async {
+        let answer = get(&world, "/readyz").await;
+        let tells = answer.0 == 503 && answer.1.contains("from the Kubernetes API server for");
+        if tells { Ok(()) } else { Err(format!("{answer:?}")) }
+    })
+    .await;
+    assert_eq!(get(&world, "/healthz").await.0, 200);
+    tunnel.reopen();
+    eventually_within(Duration::from_secs(45), "/readyz to turn back", || async {
+        let answer = get(&world, "/readyz").await;
+        if answer.0 == 200 { Ok(()) } else { Err(format!("{answer:?}")) }
+    })
+    .await;
 }
 
 async fn bind(world: &World, namespace: &str, account: &str) {

@@ -176,3 +176,33 @@ async fn edit_upon_edit_just_after_a_start_does_not_make_ready_wait_for_ever() {
     }
     world.ready("events").await;
 }
+
+#[tokio::test]
+async fn a_resource_that_never_had_a_role_is_deleted_right_after_a_start() {
+    let mut world = World::new("never-had-a-role").await;
+    // Foreign, denied, and in another account.
+    let foreign = world.role("foreign");
+    world.create_foreign_role(&foreign).await;
+    world.apply("foreign", &world.kinesis_spec("foreign")).await;
+    world.sees("foreign", "False", "RoleNotOwned").await;
+    world.proxy.inject("CreateRole", None, Fault::answer(403, "AccessDenied", "Denied."));
+    world.apply("denied", &world.kinesis_spec("denied")).await;
+    world.sees("denied", "False", "AccessDenied").await;
+    let stream = "arn:aws:kinesis:us-east-1:444455556666:stream/events";
+    let elsewhere = json!({"destination": {"kinesisStreamArn": stream}});
+    world.apply("elsewhere", &elsewhere).await;
+    world.sees("elsewhere", "False", "WrongAccount").await;
+
+    world.controller.take().unwrap().kill().unwrap();
+    world.iam.delete_role().role_name(&foreign).send().await.unwrap();
+    let refused = ["foreign", "denied", "elsewhere"];
+    for name in refused {
+        world.delete(name).await;
+    }
+    world.start_controller().await;
+    for name in refused {
+        world.gone(name).await;
+    }
+    // This is what the status says while an earlier replica's role could still be unseen.
+    assert!(!world.log().contains("has just started"), "{}", world.log());
+}

@@ -52,6 +52,7 @@ func TestValuesThatCannotWorkAreRefusedByName(t *testing.T) {
 		{"a tag that is no string", values{"controller": values{"defaultTags": values{"a": 1}}}, []string{"defaultTags"}},
 		{"a prefix that no role can have", values{"controller": values{"roleNamePrefix": "a/"}}, []string{"roleNamePrefix"}},
 		{"a prefix that leaves no room", values{"controller": values{"roleNamePrefix": strings.Repeat("a", 33)}}, []string{"roleNamePrefix"}},
+		{"a cluster's identity that the controller refuses", values{"controller": values{"clusterId": "the cluster"}}, []string{"clusterId"}},
 		{"an annotation that nobody writes", values{
 			"aws": values{"roleArn": "arn:aws:iam::111122223333:role/a"}, "serviceAccount": values{"create": false, "name": "existing"},
 		}, []string{"aws.roleArn", "serviceAccount.create", "service account existing", "eks.amazonaws.com/role-arn=arn:aws:iam::111122223333:role/a"}},

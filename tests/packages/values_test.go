@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"reflect"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -317,5 +319,23 @@ func TestTagsAndPrefixOfAllRolesAreFlags(t *testing.T) {
 	// `streamrole check` knows neither.
 	if len(at(check, "spec/containers/0/args").([]any)) != 3 {
 		t.Errorf("%v", check)
+	}
+}
+
+func TestWithAnIdentityAndNamespacesNothingIsNeededOfTheWholeCluster(t *testing.T) {
+	rendered := chartWith(t, values{
+		"controller": values{"clusterId": "production-eu", "watchNamespaces": []any{"a", "b"}},
+		"rbac":       values{"userRoles": values{"view": false}},
+	})
+	own, check := pods(t, rendered)
+	for _, arguments := range []any{at(own, "spec/containers/0/args"), at(check, "spec/containers/0/args")} {
+		if !slices.Contains(arguments.([]any), any("--cluster-id=production-eu")) {
+			t.Errorf("%v", arguments)
+		}
+	}
+	// Two namespaces, and the Lease.
+	bindings := regexp.MustCompile(`(?m)^kind: (Cluster)?RoleBinding$`).FindAllString(rendered, -1)
+	if want := []string{"kind: RoleBinding", "kind: RoleBinding", "kind: RoleBinding"}; !slices.Equal(bindings, want) {
+		t.Errorf("%v", bindings)
 	}
 }

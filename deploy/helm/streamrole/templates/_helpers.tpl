@@ -66,6 +66,9 @@ subjects:
 {{- range .Values.controller.watchNamespaces }}
 - --watch-namespace={{ . }}
 {{- end }}
+{{- with .Values.controller.clusterId }}
+- --cluster-id={{ . }}
+{{- end }}
 {{- if .Values.leaderElection.enabled }}
 - --leader-election
 - --lease-name={{ include "streamrole.fullname" . }}
