@@ -1,9 +1,7 @@
-//! `streamrole` keeps the IAM roles that `PinpointEventStreamRole` resources declare equal to their
-//! declaration.
+//! `streamrole` keeps IAM roles that let an AWS service send events equal to what Kubernetes resources declare.
 //!
-//! The rooms, and what each may know of the others, are on one page in ARCHITECTURE.md. In one line:
-//! `api` and `policy` know nothing of the rest, `role` decides, `iam` talks to AWS, `controller` ties
-//! them to Kubernetes, `cli` starts it.
+//! Which module holds what, and which other modules it may use, is in ARCHITECTURE.md; `tests/modules.rs` holds the code to
+//! it.
 
 pub mod api;
 pub mod cli;
@@ -11,4 +9,6 @@ pub mod controller;
 pub mod iam;
 pub mod policy;
 pub mod role;
+pub mod service;
 pub mod telemetry;
+pub mod timing;

@@ -11,8 +11,10 @@
 
 use kube::core::ObjectMeta;
 use serde_json::{Value, json};
-use streamrole::api::{PinpointEventStreamRole, PinpointEventStreamRoleSpec};
-use streamrole::role::{Defaults, DesiredRole, SpecError, desired};
+use streamrole::api::{
+    PinpointEventStreamRole, PinpointEventStreamRoleSpec, RoleResource, SpecError,
+};
+use streamrole::role::{Declaration, Defaults};
 
 const TRUST: &str = include_str!("aws-page/trust-policy.json");
 const KINESIS: &str = include_str!("aws-page/kinesis-permissions-policy.json");
@@ -21,20 +23,19 @@ const FIREHOSE: &str = include_str!("aws-page/firehose-permissions-policy.json")
 const KINESIS_ARN: &str = "arn:aws:kinesis:us-east-1:111122223333:stream/app-events";
 const FIREHOSE_ARN: &str = "arn:aws:firehose:us-east-1:111122223333:deliverystream/app-events";
 
-fn declared(spec: Value) -> Result<DesiredRole, SpecError> {
+fn declared(spec: Value) -> Result<Declaration, SpecError> {
     let spec: PinpointEventStreamRoleSpec =
         serde_json::from_value(spec).expect("the spec fits the type");
     let resource = PinpointEventStreamRole {
         metadata: ObjectMeta {
             name: Some("app-events".into()),
             namespace: Some("marketing".into()),
-            uid: Some("u1".into()),
             ..ObjectMeta::default()
         },
         spec,
         status: None,
     };
-    desired(&resource, "c1", &Defaults::default())
+    RoleResource::from(resource).declaration(&Defaults::default())
 }
 
 fn from_page(document: &str) -> Value {
@@ -58,7 +59,7 @@ fn with_only_name_and_destination_the_documents_are_those_of_awss_page_before_20
         assert_eq!(role.path.as_str(), "/");
         assert_eq!(role.trust_policy.to_value(), from_page(TRUST), "trust policy for {field}");
         assert_eq!(
-            role.permissions_policy.to_value(),
+            role.permissions_policy.document.to_value(),
             from_page(page),
             "permissions policy for {field}"
         );
@@ -131,7 +132,7 @@ fn the_key_of_a_kinesis_stream_gives_data_keys_for_that_stream_alone() {
             },
         ],
     });
-    assert_eq!(role.permissions_policy.to_value(), expected);
+    assert_eq!(role.permissions_policy.document.to_value(), expected);
 }
 
 #[test]
@@ -149,7 +150,7 @@ fn the_key_of_a_firehose_stream_gives_data_keys_and_decrypts() {
             },
         ],
     });
-    assert_eq!(role.permissions_policy.to_value(), expected);
+    assert_eq!(role.permissions_policy.document.to_value(), expected);
 }
 
 #[test]

@@ -9,7 +9,7 @@
 )]
 
 use serde_json::{Map, Value};
-use streamrole::iam::Action;
+use streamrole::role::Action;
 use support::{IamPolicies, Request};
 
 const CONTROLLER: &str = include_str!("../deploy/iam/policy.json");

@@ -11,19 +11,17 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
-use streamrole::api::{
-    AdoptionPolicy, DeletionPolicy, DriftPolicy, PinpointEventStreamRole,
-    PinpointEventStreamRoleStatus,
-};
-use streamrole::iam::Action;
-use streamrole::policy::PERMISSIONS_POLICY_NAME;
+use streamrole::api::{PinpointEventStreamRole, RoleResource, RoleStatus};
 use streamrole::role::{
-    self, CLUSTER_TAG, Defaults, Deletion, DeletionRequest, DesiredRole, ObservedRole, Owner,
-    Ownership, Plan, RESOURCE_TAG, Refusal, Standing, UID_TAG, Write, desired,
+    self, Action, AdoptionPolicy, CLUSTER_TAG, Defaults, Deletion, DeletionPolicy, DeletionRequest,
+    DesiredRole, DriftPolicy, Held, LiveDocument, ObservedRole, Owner, Ownership, Plan,
+    RESOURCE_TAG, Refusal, Standing, UID_TAG, Write,
 };
+use streamrole::service::PINPOINT;
 use support::{ACCOUNT_ID, Call, IamPolicies, Request as Question, RoleInIam};
 
 const CLUSTER: &str = "c1";
+const DECLARED: &str = PINPOINT.policy_name;
 const OTHER_CLUSTER: &str = "c2";
 const BOUNDARIES: [&str; 2] = ["arn:aws:iam::aws:policy/A", "arn:aws:iam::111122223333:policy/x/B"];
 
@@ -76,13 +74,13 @@ fn declared(spec: &Value, former_tag_keys: &BTreeSet<String>) -> Option<DesiredR
             ..ObjectMeta::default()
         },
         spec: serde_json::from_value(spec.clone()).unwrap(),
-        status: Some(PinpointEventStreamRoleStatus {
+        status: Some(RoleStatus {
             tag_keys: former_tag_keys.iter().cloned().collect(),
-            ..PinpointEventStreamRoleStatus::default()
+            ..RoleStatus::default()
         }),
     };
     // Tag keys that differ only by case are refused before any plan.
-    desired(&resource, CLUSTER, &Defaults::default()).ok()
+    RoleResource::from(resource).desired(CLUSTER, &Defaults::default()).ok()
 }
 
 fn arn(path: &str) -> String {
@@ -120,16 +118,19 @@ fn lives() -> impl Strategy<Value = ObservedRole> {
             "not a role",
             |(spec, owner, tags, description, policy, inline, attached)| {
                 let made = declared(&spec, &BTreeSet::new())?;
+                let made = made.declaration;
                 let permissions_policy = policy.map(|policy| match policy {
-                    "as the spec has it" => made.permissions_policy.to_string(),
-                    other => other.to_owned(),
+                    "as the spec has it" => {
+                        LiveDocument::Document(made.permissions_policy.document.clone())
+                    }
+                    other => LiveDocument::read(other),
                 });
                 let mut all_tags = tags;
                 all_tags.extend(owner.iter().flat_map(Owner::tags));
-                let mut inline_policies: BTreeSet<_> =
-                    inline.into_iter().map(str::to_owned).collect();
+                let mut inline_policies: BTreeMap<_, _> =
+                    inline.into_iter().map(|name| (name.to_owned(), None)).collect();
                 inline_policies
-                    .extend(permissions_policy.iter().map(|_| PERMISSIONS_POLICY_NAME.to_owned()));
+                    .extend(permissions_policy.map(|policy| (DECLARED.to_owned(), Some(policy))));
                 Some(ObservedRole {
                     arn: arn("/"),
                     role_id: "AROA1".into(),
@@ -138,8 +139,7 @@ fn lives() -> impl Strategy<Value = ObservedRole> {
                     max_session_duration_seconds: made.max_session_duration_seconds,
                     permissions_boundary: made.permissions_boundary.map(|arn| arn.to_string()),
                     tags: all_tags,
-                    trust_policy: made.trust_policy.to_string(),
-                    permissions_policy,
+                    trust_policy: LiveDocument::Document(made.trust_policy),
                     inline_policies,
                     attached_policies: attached.into_iter().map(str::to_owned).collect(),
                     ..ObservedRole::default()
@@ -159,14 +159,16 @@ fn apply(role: &mut Option<ObservedRole>, write: &Write) {
             max_session_duration_seconds: new.max_session_duration_seconds,
             permissions_boundary: new.permissions_boundary.as_ref().map(ToString::to_string),
             tags: new.tags.clone(),
-            trust_policy: new.trust_policy.to_string(),
+            trust_policy: LiveDocument::Document(new.trust_policy.clone()),
             ..ObservedRole::default()
         });
         return;
     }
     if let Write::DeleteRole = write {
-        let policies = role.take().map(|role| (role.inline_policies, role.attached_policies));
-        assert_eq!(policies, Some(Default::default()), "only an empty role is deleted");
+        let is_empty = role.take().is_some_and(|role| {
+            role.inline_policies.is_empty() && role.attached_policies.is_empty()
+        });
+        assert!(is_empty, "only an empty role is deleted");
         return;
     }
     let Some(role) = role else { panic!("{write:?} needs a role") };
@@ -182,17 +184,14 @@ fn apply(role: &mut Option<ObservedRole>, write: &Write) {
         Write::UntagRole(keys) => role.tags.retain(|key, _| !keys.contains(key)),
         Write::PutRolePermissionsBoundary(arn) => role.permissions_boundary = Some(arn.to_string()),
         Write::DeleteRolePermissionsBoundary => role.permissions_boundary = None,
-        Write::UpdateAssumeRolePolicy(document) => role.trust_policy = document.to_string(),
-        Write::PutRolePolicy(document) => {
-            role.permissions_policy = Some(document.to_string());
-            role.inline_policies.insert(PERMISSIONS_POLICY_NAME.into());
+        Write::UpdateAssumeRolePolicy(document) => {
+            role.trust_policy = LiveDocument::Document(document.clone());
         }
-        Write::DeleteRolePolicy(name) => {
-            role.inline_policies.remove(name);
-            if name == PERMISSIONS_POLICY_NAME {
-                role.permissions_policy = None;
-            }
+        Write::PutRolePolicy(policy) => {
+            let document = LiveDocument::Document(policy.document.clone());
+            role.inline_policies.insert(policy.name.clone(), Some(document));
         }
+        Write::DeleteRolePolicy(name) => drop(role.inline_policies.remove(name)),
         Write::DetachRolePolicy(arn) => {
             role.attached_policies.remove(arn);
         }
@@ -310,21 +309,20 @@ const BOUNDED: [&str; 3] = ["within A", "within B", "within neither"];
 
 /// All that a role grants: a small evaluation of the documents, and a meaning for each opaque name.
 fn grants(role: &ObservedRole) -> BTreeSet<Request> {
-    let trust: Value = serde_json::from_str(&role.trust_policy).unwrap_or_default();
+    let value = |document: &LiveDocument| match document {
+        LiveDocument::Document(document) => document.to_value(),
+        LiveDocument::Unreadable(_) => Value::Null,
+    };
+    let trust = value(&role.trust_policy);
     let statement = trust.pointer("/Statement/0").or_else(|| trust.pointer("/Statement"));
     let source = statement.and_then(|s| s.pointer("/Condition/ArnLike/aws:SourceArn"));
     let source = source.map(ToString::to_string);
     let trusts = |region: &str| source.as_ref().is_none_or(|arn| arn.contains(region));
 
-    let policy: Value = role
-        .permissions_policy
-        .iter()
-        .find_map(|p| serde_json::from_str(p).ok())
-        .unwrap_or_default();
-    let declared = policy.to_string();
+    let declared = role.inline_policy(DECLARED).map(value).unwrap_or_default().to_string();
     // Two of the other policies allow something, two deny something.
     let on = |name: &str| {
-        role.inline_policies.contains(name)
+        role.inline_policies.contains_key(name)
             || role.attached_policies.iter().any(|p| p.ends_with(name))
     };
     let allows = |resource: &str| {
@@ -354,7 +352,7 @@ fn grants_something(write: &Write) -> bool {
     matches!(
         write,
         Write::UpdateAssumeRolePolicy(_) | Write::PutRolePolicy(_) | Write::DetachRolePolicy(_)
-    ) || matches!(write, Write::DeleteRolePolicy(name) if name != PERMISSIONS_POLICY_NAME)
+    ) || matches!(write, Write::DeleteRolePolicy(name) if name != DECLARED)
 }
 
 fn lives_without_cases(live: &ObservedRole) -> bool {
@@ -376,7 +374,7 @@ proptest! {
         let Ok(first) = plan(&desired, live.as_ref()) else { return Ok(()) };
         let mut role = live.clone();
         for change in &first.changes {
-            let makes_way = matches!(&change.write, Write::DeleteRolePolicy(name) if name == PERMISSIONS_POLICY_NAME)
+            let makes_way = matches!(&change.write, Write::DeleteRolePolicy(name) if name == DECLARED)
                 || matches!(change.write, Write::PutRolePolicy(_));
             prop_assert!(makes_way || !change.differences.is_empty(), "{change:?} says why");
             apply(&mut role, &change.write);
@@ -384,12 +382,12 @@ proptest! {
         let second = plan(&desired, role.as_ref()).unwrap();
         prop_assert!(second.changes.is_empty(), "{:?} after {:?}", second.changes, first.changes);
         let role = role.unwrap();
-        prop_assert_eq!(Ownership::of(&role.tags, &desired.owner, desired.holds(&role)), Ownership::Ours);
-        if desired.exclusive_policies {
+        prop_assert_eq!(Ownership::of(&role.tags, &desired.owner, desired.held.is(&role)), Ownership::Ours);
+        if desired.declaration.exclusive_policies {
             prop_assert!(second.extra_policies.is_empty());
         } else if let Some(live) = &live {
             prop_assert_eq!(&role.attached_policies, &live.attached_policies, "others' policies stay");
-            prop_assert!(role.inline_policies.is_superset(&live.inline_policies));
+            prop_assert!(live.inline_policies.keys().all(|name| role.inline_policies.contains_key(name)));
         }
     }
 
@@ -404,7 +402,7 @@ proptest! {
         }
         let ours = |key: &str| {
             let same = |own: &String| own.eq_ignore_ascii_case(key);
-            desired.tags.keys().any(same) || former.iter().any(same) || key.starts_with("streamrole.dev/")
+            desired.declaration.tags.keys().any(same) || former.iter().any(same) || key.starts_with("streamrole.dev/")
         };
         let role = role.unwrap();
         for (key, value) in live.tags.iter().filter(|(key, _)| !ours(key)) {
@@ -416,17 +414,17 @@ proptest! {
     fn no_moment_grants_more_than_the_role_did_or_will(spec in specs(), live in lives()) {
         let Some(desired) = declared(&spec, &BTreeSet::new()) else { return Ok(()) };
         let mut live = live;
-        if desired.exclusive_policies {
+        if desired.declaration.exclusive_policies {
             // What the policies of others say is not read, so the order of several cannot be right for all.
-            let (policies, declared) = (&mut live.inline_policies, PERMISSIONS_POLICY_NAME);
-            policies.retain(|name| name == declared || live.attached_policies.is_empty() && name == "other");
+            let (policies, declared) = (&mut live.inline_policies, DECLARED);
+            policies.retain(|name, _| name == declared || live.attached_policies.is_empty() && name == "other");
             live.attached_policies = live.attached_policies.into_iter().take(1).collect();
         }
         let Ok(plan) = plan(&desired, Some(&live)) else { return Ok(()) };
         // Nor is what a boundary says, so two of them cannot be compared.
-        let is_replaced = live.permissions_boundary.is_some() && desired.permissions_boundary.is_some();
+        let is_replaced = live.permissions_boundary.is_some() && desired.declaration.permissions_boundary.is_some();
         let policies = plan.changes.iter().filter(|change| grants_something(&change.write)).count();
-        if is_replaced && live.has_undeclared_policies() && policies > 1 {
+        if is_replaced && live.has_policies_besides(DECLARED) && policies > 1 {
             return Ok(());
         }
         let mut moments = vec![live.clone()];
@@ -437,7 +435,7 @@ proptest! {
         }
         let (before, after) = (grants(moments.first().unwrap()), grants(moments.last().unwrap()));
         let under_new_boundary = grants(&ObservedRole {
-            permissions_boundary: desired.permissions_boundary.as_ref().map(ToString::to_string),
+            permissions_boundary: desired.declaration.permissions_boundary.as_ref().map(ToString::to_string),
             ..live
         });
         for (moment, change) in moments.iter().skip(1).zip(&plan.changes) {
@@ -503,12 +501,12 @@ proptest! {
         live.tags.remove(stripped);
         let request = DeletionRequest {
             owner: &desired.owner,
-            held_role_id: &live.role_id,
-            was_adopted: false,
+            held: &Held { role_id: Some(live.role_id.clone()), ..Held::default() },
+            permissions_policy: DECLARED,
             deletion_policy,
             drift_policy: DriftPolicy::Correct,
-            exclusive_policies: desired.exclusive_policies,
-            permissions_boundary: desired.permissions_boundary.as_ref(),
+            exclusive_policies: desired.declaration.exclusive_policies,
+            permissions_boundary: desired.declaration.permissions_boundary.as_ref(),
         };
         let (writes, is_kept) = match role::plan_deletion(request, Some(&live)) {
             Deletion::Delete(writes) => (writes, false),
@@ -535,9 +533,9 @@ proptest! {
         standing in select(vec![Standing::Keeps, Standing::Gone]),
     ) {
         let Some(desired) = declared(&spec, &BTreeSet::new()) else { return Ok(()) };
-        let policy = desired.adoption_policy;
+        let policy = desired.declaration.adoption_policy;
         let planned = role::plan(&desired, Some(&live), |_| standing);
-        let allowed = match Ownership::of(&live.tags, &desired.owner, desired.holds(&live)) {
+        let allowed = match Ownership::of(&live.tags, &desired.owner, desired.held.is(&live)) {
             Ownership::Ours | Ownership::Damaged | Ownership::Predecessors => true,
             Ownership::Foreign => policy != AdoptionPolicy::Never,
             Ownership::Anothers(owner) if owner.cluster != CLUSTER => policy == AdoptionPolicy::TakeOver,
@@ -548,7 +546,7 @@ proptest! {
         };
         prop_assert_eq!(planned.is_ok(), allowed, "{:?}", planned);
         if let (Ok(plan), false) =
-            (planned, Ownership::of(&live.tags, &desired.owner, desired.holds(&live)) == Ownership::Ours)
+            (planned, Ownership::of(&live.tags, &desired.owner, desired.held.is(&live)) == Ownership::Ours)
         {
             let first = plan.changes.into_iter().next().unwrap();
             prop_assert!(matches!(first.write, Write::TagRole(_)), "{first:?} before the claim");

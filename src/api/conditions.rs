@@ -125,6 +125,30 @@ impl Reason {
         Self::VARIANTS.iter().copied().find(|reason| reason.as_str() == name)
     }
 
+    /// Whether a status with this reason stands until the resource or the role changes, rather than until the next retry.
+    #[must_use]
+    pub const fn holds(self) -> bool {
+        match self {
+            Self::Synced
+            | Self::ExtraPolicies
+            | Self::DriftReported
+            | Self::Paused
+            | Self::InvalidSpec
+            | Self::RoleNotOwned
+            | Self::RoleOwnedByAnother
+            | Self::ImmutableFieldDiffers
+            | Self::RefusedByIam => true,
+            Self::Progressing
+            | Self::AccessDenied
+            | Self::CredentialsUnavailable
+            | Self::WrongAccount
+            | Self::LimitExceeded
+            | Self::Throttled
+            | Self::IamUnavailable
+            | Self::DeletionBlocked => false,
+        }
+    }
+
     /// The reason as written in conditions, events and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

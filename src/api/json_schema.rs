@@ -3,12 +3,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::crd;
+use super::Kind;
 
-/// The JSON schema of the stored version.
+/// The JSON schema of the stored version of a kind.
 #[must_use]
-pub fn json_schema() -> Value {
-    let spec = crd().spec;
+pub fn json_schema(kind: &Kind) -> Value {
+    let spec = (kind.crd)().spec;
     let stored = spec.versions.into_iter().find(|version| version.storage).unwrap_or_default();
     let schema = stored.schema.and_then(|schema| schema.open_api_v3_schema);
     let mut fields = match schema.map(serde_json::to_value) {

@@ -1,18 +1,34 @@
-//! The custom resource: its types, the schema with the rules that the API server enforces, and the
-//! conditions and reasons that its status speaks in. Nothing here knows IAM, the network or a clock;
-//! the next version of the resource is a new file beside `v1alpha1`, not a rewrite.
+//! The resources: their types, the schemas with the rules that the API server enforces, the roles that they declare, and
+//! the conditions and reasons that their status speaks in. Nothing here knows the network or a clock.
 
+mod annotations;
 mod conditions;
+mod crd;
+mod declaration;
+mod events;
 mod json_schema;
+mod kind;
+mod kinds;
 mod reference;
+mod resource;
 mod rules;
+mod settings;
+mod status;
+#[cfg(test)]
+pub(crate) mod testing;
 mod v1alpha1;
 
-pub use conditions::{ConditionType, Reason, condition, conditions_after};
-pub use json_schema::json_schema;
-pub use reference::reference;
-pub use v1alpha1::{
-    ABANDON_ANNOTATION, AdoptionPolicy, DeletionPolicy, Destination, DriftPolicy, DriftedField,
-    FINALIZER, PAUSED_ANNOTATION, PinpointEventStreamRole, PinpointEventStreamRoleSpec,
-    PinpointEventStreamRoleStatus, RECONCILE_REQUESTED_AT_ANNOTATION, Source, crd,
+pub use annotations::{
+    ABANDON_ANNOTATION, CONTROLLER_NAME, FINALIZER, PAUSED_ANNOTATION,
+    RECONCILE_REQUESTED_AT_ANNOTATION,
 };
+pub use conditions::{ConditionType, Reason, condition, conditions_after};
+pub use events::EventReason;
+pub use json_schema::json_schema;
+pub use kind::{InvalidSpec, Kind, RoleSpec, Spec, SpecError, read};
+pub use kinds::KINDS;
+pub use reference::reference;
+pub use resource::RoleResource;
+pub use settings::RoleSettings;
+pub use status::{DriftedField, RoleStatus};
+pub use v1alpha1::{Destination, PinpointEventStreamRole, PinpointEventStreamRoleSpec, Source};

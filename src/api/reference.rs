@@ -8,8 +8,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 
 use super::{
-    ABANDON_ANNOTATION, ConditionType, PAUSED_ANNOTATION, RECONCILE_REQUESTED_AT_ANNOTATION,
-    Reason, crd,
+    ABANDON_ANNOTATION, ConditionType, KINDS, Kind, PAUSED_ANNOTATION,
+    RECONCILE_REQUESTED_AT_ANNOTATION, Reason,
 };
 
 const ANNOTATIONS: [(&str, &str); 3] = [
@@ -41,15 +41,21 @@ struct Rule {
     message: String,
 }
 
-/// The reference as Markdown.
+/// The reference of all kinds as Markdown.
 #[must_use]
 pub fn reference() -> String {
-    let crd = crd();
+    let mut text = "<!-- Written by `make generate` from the schema. -->\n".to_owned();
+    for kind in KINDS {
+        text.push_str(&of_kind(kind));
+    }
+    conditions(&mut text);
+    text
+}
+
+fn of_kind(kind: &Kind) -> String {
+    let crd = (kind.crd)();
     let names = &crd.spec.names;
-    let mut text = format!(
-        "<!-- Written by `make generate` from the schema. -->\n\n# {}\n\n| | |\n| --- | --- |\n",
-        names.kind
-    );
+    let mut text = format!("\n# {}\n\n| | |\n| --- | --- |\n", names.kind);
     for version in &crd.spec.versions {
         row(&mut text, ["apiVersion", &format!("`{}/{}`", crd.spec.group, version.name)]);
     }
@@ -93,7 +99,6 @@ pub fn reference() -> String {
             row(&mut text, [column.name.as_str(), shows, wide]);
         }
     }
-    conditions(&mut text);
     text
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use clap::Args as ClapArgs;
 
 use crate::controller;
-use crate::iam::{Aws, ErrorKind, Iam};
+use crate::iam::{Aws, Iam};
+use crate::role::{ErrorKind, Roles as _};
+use crate::timing::Timing;
 
 use super::connect::{self, Cluster, Where};
 use super::{Error, print};
@@ -37,7 +39,7 @@ async fn look(place: &Where) -> Result<(), Error> {
 
     let aws = Aws::from_environment().await?;
     aws.look_for_credentials().await?;
-    let iam = Iam::new(&aws, Arc::new(|_| {}), Arc::new(|| true));
+    let iam = Iam::new(&aws, Arc::new(|_| {}), Arc::new(|| true), &Timing::default());
     match iam.settings_page(None).await {
         Ok(_) => print("IAM accepts the AWS credentials.\n"),
         Err(error) if error.kind == ErrorKind::AccessDenied => print(&format!(

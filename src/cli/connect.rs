@@ -5,8 +5,11 @@ use hyper::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::config::{Cluster as KubeconfigCluster, Kubeconfig};
 
-use crate::controller::{self, ApiServer, ClusterId, LeaseName};
+use crate::api::CONTROLLER_NAME;
+use crate::controller::{ApiServer, LeaseName};
 use crate::iam;
+use crate::role::ClusterId;
+use crate::timing::Timing;
 
 use super::Error;
 
@@ -36,7 +39,7 @@ pub(super) struct Where {
     #[arg(
         long,
         env = "STREAMROLE_LEASE_NAME",
-        default_value = controller::CONTROLLER_NAME,
+        default_value = CONTROLLER_NAME,
         value_name = "NAME",
         requires = "leader_election"
     )]
@@ -77,7 +80,7 @@ pub(super) async fn cluster(place: &Where) -> Result<Cluster, Error> {
             .unwrap_or_else(|| config.default_namespace.clone()),
         name: place.lease_name.clone(),
     });
-    Ok(Cluster { server: ApiServer::new(config), lease })
+    Ok(Cluster { server: ApiServer::new(config, Timing::default().api_timeout), lease })
 }
 
 /// The variables that name a proxy for HTTPS.

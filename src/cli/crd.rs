@@ -2,7 +2,7 @@
 
 use clap::Args as ClapArgs;
 
-use crate::api;
+use crate::api::{self, KINDS};
 
 use super::{Error, print_yaml};
 
@@ -14,10 +14,17 @@ pub(super) struct Args {
     schema: bool,
 }
 
-/// The CRD as YAML, or its JSON schema, as `crds/` holds them.
+/// The CRDs as YAML, or their JSON schemas, as `crds/` holds them.
 pub(super) fn print(args: &Args) -> Result<(), Error> {
-    if args.schema {
-        return super::print(&format!("{:#}\n", api::json_schema()));
+    for (number, kind) in KINDS.into_iter().enumerate() {
+        if args.schema {
+            super::print(&format!("{:#}\n", api::json_schema(kind)))?;
+            continue;
+        }
+        if number > 0 {
+            super::print("---\n")?;
+        }
+        print_yaml(&(kind.crd)())?;
     }
-    print_yaml(&api::crd())
+    Ok(())
 }

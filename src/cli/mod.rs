@@ -16,9 +16,9 @@ use clap::{Parser, Subcommand};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{controller, iam, telemetry};
+use crate::{controller, iam, role, telemetry};
 
-/// Keeps the IAM roles that `PinpointEventStreamRole` resources declare as declared.
+/// Manages IAM roles for AWS event streams, declared by Kubernetes resources.
 #[derive(Debug, Parser)]
 #[command(name = "streamrole", version, about, max_term_width = 100)]
 struct Cli {
@@ -64,7 +64,7 @@ enum Error {
     Credentials(#[from] iam::NoCredentials),
     /// IAM cannot be used.
     #[error(transparent)]
-    Iam(#[from] iam::IamError),
+    Iam(#[from] role::IamError),
     /// Another replica may lead.
     #[error(transparent)]
     Lost(#[from] controller::Lost),

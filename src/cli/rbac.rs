@@ -2,6 +2,7 @@
 
 use clap::{Args as ClapArgs, ValueEnum};
 
+use crate::api::KINDS;
 use crate::controller;
 
 use super::{Error, print_yaml};
@@ -25,7 +26,7 @@ enum Which {
 /// The role as YAML, as `deploy/rbac/` holds it.
 pub(super) fn print(args: &Args) -> Result<(), Error> {
     match args.role {
-        Which::ClusterRole => print_yaml(&controller::cluster_role()),
+        Which::ClusterRole => print_yaml(&controller::cluster_role(&KINDS)),
         Which::LeaseRole => print_yaml(&controller::lease_role()),
     }
 }

@@ -9,10 +9,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::controller::{self, Claim, ClusterId, Election, Options, Servers};
+use crate::api::CONTROLLER_NAME;
+use crate::controller::{self, Claim, Election, Options, Servers};
 use crate::iam::{Attempt, Aws, Iam, MayCall};
-use crate::role::{DefaultTags, Defaults, RoleNamePrefix};
+use crate::role::{ClusterId, DefaultTags, Defaults, RoleNamePrefix};
 use crate::telemetry::{self, Health, LogFormat, Metrics, Telemetry};
+use crate::timing::Timing;
 
 use super::Error;
 use super::connect::{self, Cluster, Where};
@@ -110,6 +112,7 @@ async fn start(args: Args) -> Result<(), Error> {
         resync: args.resync,
         concurrency: args.concurrency,
         defaults,
+        timing: Timing::default(),
     };
     let ended = match election {
         None => {
@@ -127,7 +130,7 @@ async fn start(args: Args) -> Result<(), Error> {
             ended
         }
     };
-    ended.tell().await;
+    ended.flush_events().await;
     Ok(())
 }
 
@@ -156,8 +159,8 @@ async fn prepare(
 
     let election = lease.map(|lease| {
         let claim = Claim::none();
-        let host = std::env::var("HOSTNAME").unwrap_or_else(|_| controller::CONTROLLER_NAME.into());
-        (Election::new(leasing, lease, &host, claim.clone()), claim)
+        let host = std::env::var("HOSTNAME").unwrap_or_else(|_| CONTROLLER_NAME.into());
+        (Election::new(leasing, lease, &host, claim.clone(), Timing::default()), claim)
     });
     let may_call: MayCall = match &election {
         None => Arc::new(|| true),
@@ -169,8 +172,8 @@ async fn prepare(
     let on_attempt = Arc::new(move |attempt: Attempt| {
         metrics.iam_request(attempt.action, attempt.status, attempt.code, attempt.throttled);
     });
-    let iam = Iam::new(&aws, on_attempt, may_call);
-    Ok((Servers { client, watching, cluster, iam }, election))
+    let roles = Arc::new(Iam::new(&aws, on_attempt, may_call, &Timing::default()));
+    Ok((Servers { client, watching, cluster, roles }, election))
 }
 
 /// Turns true at the first SIGTERM or SIGINT. A second one ends the process at once.

@@ -15,7 +15,9 @@ use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
-use super::error::{ErrorKind, code_in};
+use crate::role::ErrorKind;
+
+use super::codes::{code_in, kind_of_code};
 
 /// One request to IAM.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -131,7 +133,7 @@ impl Intercept for Reporter {
         // An interceptor has no typed error yet.
         let refusal = response.filter(|response| !response.status().is_success());
         let code = refusal.and_then(|response| response.body().bytes()).and_then(code_in);
-        let kind = code.and_then(ErrorKind::of_code);
+        let kind = code.and_then(kind_of_code);
         let throttled = kind == Some(ErrorKind::Throttled);
         (self.on_attempt)(Attempt { action: action(config), status, code, throttled });
         Ok(())

@@ -15,7 +15,7 @@ use tracing::warn;
 
 use crate::policy::{Caller, Place, readable};
 
-use super::error::in_one_line;
+use super::codes::in_one_line;
 
 /// How long STS is left alone after a failure, and how old an answer is that is doubted.
 const PAUSE: Duration = Duration::from_secs(30);

@@ -28,7 +28,9 @@ use tracing::warn;
 
 use crate::policy::readable;
 
-use super::error::{ErrorKind, Retry, source};
+use crate::role::Retry;
+
+use super::codes::{kind_of_code, source};
 
 /// How many characters of a cause are shown.
 const MAX_CAUSE: usize = 200;
@@ -151,7 +153,7 @@ where
 }
 
 fn refusal(who: &str, code: &str, message: Option<&str>) -> (Lack, String) {
-    let passes = match ErrorKind::of_code(code) {
+    let passes = match kind_of_code(code) {
         Some(kind) => kind.retry() == Retry::Soon,
         // STS could not reach the identity provider (STS API reference, `AssumeRoleWithWebIdentity`).
         None => code == "IDPCommunicationError",

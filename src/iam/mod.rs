@@ -2,9 +2,9 @@
 //! turns every failure into an [`IamError`]. It decides nothing. Retries of single calls and the rate
 //! limit are the SDK's: one client, adaptive mode, shared by all workers.
 
-mod action;
 mod attempts;
 mod caller;
+mod codes;
 mod credentials;
 mod environment;
 mod error;
@@ -14,7 +14,7 @@ mod permissions;
 mod renewal;
 mod snapshot;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,26 +24,22 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_iam::Client;
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::types::{Role, Tag};
-use futures::TryFutureExt as _;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, TryFutureExt as _};
 
-use crate::policy::{Caller, PERMISSIONS_POLICY_NAME, percent_decode};
-use crate::role::{NewRole, ObservedRole, RoleName, Write};
+use crate::policy::{Caller, percent_decode};
+use crate::role::{
+    Action, Answer, ErrorKind, IamError, LiveDocument, NewRole, ObservedRole, Page, RoleIdentity,
+    RoleName, RoleSettings, Roles, Write,
+};
+use crate::timing::Timing;
 
-pub use action::Action;
 pub use attempts::{Attempt, MayCall, OnAttempt};
 pub use credentials::NoCredentials;
 pub use environment::{Aws, Unusable};
-pub use error::{ErrorKind, IamError, Retry};
 pub use network::BadBundle;
 pub(crate) use network::is_on_the_node;
 pub use permissions::{PermissionsPolicy, PolicyDocument, Scope};
-pub use snapshot::{Page, RoleSettings};
-
-/// How long one attempt of a call may take, connecting included. IAM answers in tens of milliseconds; a slower answer is
-/// a lost one. A leader's last attempt must have ended before another may lead.
-pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
-/// How long a call may take with all its attempts.
-const OPERATION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A client for IAM.
 #[derive(Clone)]
@@ -51,26 +47,19 @@ pub struct Iam {
     client: Client,
     callers: Arc<caller::Callers>,
     unanswered: attempts::Unanswered,
-}
-
-/// What IAM made of a new role.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RoleIdentity {
-    /// ARN of the role.
-    pub arn: String,
-    /// Unique id of the role, `AROA…`.
-    pub role_id: String,
+    attempt_timeout: Duration,
 }
 
 impl Iam {
     /// A client with the credentials, region and endpoint of `aws`. `on_attempt` hears of each request
     /// that went out, and none goes out that `may_call` does not allow.
     #[must_use]
-    pub fn new(aws: &Aws, on_attempt: OnAttempt, may_call: MayCall) -> Self {
+    pub fn new(aws: &Aws, on_attempt: OnAttempt, may_call: MayCall, timing: &Timing) -> Self {
+        let attempt_timeout = timing.iam_attempt_timeout;
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(ATTEMPT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .operation_timeout(OPERATION_TIMEOUT)
+            .connect_timeout(attempt_timeout)
+            .operation_attempt_timeout(attempt_timeout)
+            .operation_timeout(timing.iam_call_timeout)
             .build();
         let unanswered = attempts::Unanswered::default();
         let access_key = caller::AccessKey::default();
@@ -84,59 +73,27 @@ impl Iam {
             .interceptor(attempts::Reporter::new(on_attempt, may_call, unanswered.clone()))
             .interceptor(access_key)
             .build();
-        Self { client: Client::from_conf(config), callers, unanswered }
+        Self { client: Client::from_conf(config), callers, unanswered, attempt_timeout }
     }
 
-    /// Whether IAM may still be at work on a request that ended without an answer a moment ago.
-    #[must_use]
-    pub fn may_be_at_work(&self) -> bool {
-        self.unanswered.is_within(2 * ATTEMPT_TIMEOUT)
-    }
-
-    /// Whose the credentials are; `None` when neither STS nor a role has said so yet. One call to STS when that is not
-    /// known, or the credentials have changed since.
-    pub async fn caller(&self) -> Option<Caller> {
-        self.callers.caller().await
-    }
-
-    /// The same, with another call to STS unless the last one was within half a minute.
-    pub async fn caller_now(&self) -> Option<Caller> {
-        self.callers.caller_now().await
-    }
-
-    /// The same, without a call.
-    #[must_use]
-    pub fn known_caller(&self) -> Option<Caller> {
-        self.callers.known()
-    }
-
-    /// The live role of this name, `None` when there is none. Four calls; one when there is none.
-    ///
-    /// # Errors
-    /// When IAM refuses or fails.
-    pub async fn observe(&self, name: &RoleName) -> Result<Option<ObservedRole>, IamError> {
+    async fn look(&self, name: &RoleName, policy: &str) -> Result<Option<ObservedRole>, IamError> {
         let Some(role) = self.role(name).await? else {
             return Ok(None);
         };
         let details = futures::try_join!(
-            self.permissions_policy(name),
+            self.inline_policy(name, policy),
             self.inline_policies(name),
             self.attached_policies(name),
         );
-        Ok(found(details)?.map(|(permissions_policy, inline_policies, attached_policies)| {
-            ObservedRole { permissions_policy, inline_policies, attached_policies, ..role }
-        }))
+        let Some((document, names, attached_policies)) = found(details)? else { return Ok(None) };
+        let mut inline_policies = without_texts(names);
+        if let Some(document) = document {
+            inline_policies.insert(policy.to_owned(), Some(document));
+        }
+        Ok(Some(ObservedRole { inline_policies, attached_policies, ..role }))
     }
 
-    /// As [`Iam::observe`], with the instance profiles in place of the text of the permissions policy: what
-    /// a deletion has to know.
-    ///
-    /// # Errors
-    /// When IAM refuses or fails.
-    pub async fn observe_for_deletion(
-        &self,
-        name: &RoleName,
-    ) -> Result<Option<ObservedRole>, IamError> {
+    async fn look_for_deletion(&self, name: &RoleName) -> Result<Option<ObservedRole>, IamError> {
         let Some(role) = self.role(name).await? else {
             return Ok(None);
         };
@@ -145,7 +102,8 @@ impl Iam {
             self.attached_policies(name),
             self.instance_profiles(name),
         );
-        Ok(found(details)?.map(|(inline_policies, attached_policies, instance_profiles)| {
+        Ok(found(details)?.map(|(names, attached_policies, instance_profiles)| {
+            let inline_policies = without_texts(names);
             ObservedRole { inline_policies, attached_policies, instance_profiles, ..role }
         }))
     }
@@ -160,15 +118,14 @@ impl Iam {
         Ok(role)
     }
 
-    async fn permissions_policy(&self, name: &RoleName) -> Result<Option<String>, IamError> {
-        let get = self
-            .client
-            .get_role_policy()
-            .role_name(name.as_str())
-            .policy_name(PERMISSIONS_POLICY_NAME)
-            .send();
+    async fn inline_policy(
+        &self,
+        name: &RoleName,
+        policy: &str,
+    ) -> Result<Option<LiveDocument>, IamError> {
+        let get = self.client.get_role_policy().role_name(name.as_str()).policy_name(policy).send();
         let output = found(call(Action::GetRolePolicy, name, get).await)?;
-        Ok(output.map(|output| decoded(&output.policy_document)))
+        Ok(output.map(|output| live_document(&output.policy_document)))
     }
 
     async fn inline_policies(&self, name: &RoleName) -> Result<BTreeSet<String>, IamError> {
@@ -212,11 +169,7 @@ impl Iam {
         Ok(names)
     }
 
-    /// Creates the role.
-    ///
-    /// # Errors
-    /// [`ErrorKind::AlreadyExists`] when a role of this name exists; others when IAM refuses or fails.
-    pub async fn create(&self, name: &RoleName, new: &NewRole) -> Result<RoleIdentity, IamError> {
+    async fn create(&self, name: &RoleName, new: &NewRole) -> Result<RoleIdentity, IamError> {
         let tags = new.tags.iter().map(tag).collect::<Result<Vec<_>, _>>();
         let create = self
             .client
@@ -233,17 +186,11 @@ impl Iam {
         if let Some(role) = &role {
             self.callers.learn(&role.arn);
         }
-        Ok(role.map_or_else(
-            || RoleIdentity { arn: String::new(), role_id: String::new() },
-            |role| RoleIdentity { arn: role.arn, role_id: role.role_id },
-        ))
+        let identity = role.map(|role| RoleIdentity { arn: role.arn, role_id: role.role_id });
+        Ok(identity.unwrap_or_default())
     }
 
-    /// Makes one write of a plan on the role of this name. Removing what is gone already is success.
-    ///
-    /// # Errors
-    /// When IAM refuses or fails.
-    pub async fn apply(&self, name: &RoleName, write: &Write) -> Result<(), IamError> {
+    async fn write(&self, name: &RoleName, write: &Write) -> Result<(), IamError> {
         let iam = &self.client;
         let role = name.as_str();
         match write {
@@ -278,12 +225,12 @@ impl Iam {
                     .send();
                 call(Action::UpdateAssumeRolePolicy, name, update).map_ok(drop).await
             }
-            Write::PutRolePolicy(document) => {
+            Write::PutRolePolicy(policy) => {
                 let put = iam
                     .put_role_policy()
                     .role_name(role)
-                    .policy_name(PERMISSIONS_POLICY_NAME)
-                    .policy_document(document.to_value().to_string())
+                    .policy_name(&policy.name)
+                    .policy_document(policy.document.to_value().to_string())
                     .send();
                 call(Action::PutRolePolicy, name, put).map_ok(drop).await
             }
@@ -310,6 +257,55 @@ impl Iam {
                     .await,
             ),
         }
+    }
+}
+
+impl Roles for Iam {
+    fn observe<'a>(
+        &'a self,
+        name: &'a RoleName,
+        policy: &'a str,
+    ) -> Answer<'a, Option<ObservedRole>> {
+        self.look(name, policy).boxed()
+    }
+
+    fn observe_for_deletion<'a>(&'a self, name: &'a RoleName) -> Answer<'a, Option<ObservedRole>> {
+        self.look_for_deletion(name).boxed()
+    }
+
+    fn apply<'a>(
+        &'a self,
+        name: &'a RoleName,
+        write: &'a Write,
+    ) -> Answer<'a, Option<RoleIdentity>> {
+        match write {
+            Write::CreateRole(new) => self.create(name, new).map_ok(Some).boxed(),
+            other => self.write(name, other).map_ok(|()| None).boxed(),
+        }
+    }
+
+    fn settings_page(&self, next: Option<String>) -> Answer<'_, Page<RoleSettings>> {
+        snapshot::settings_page(&self.client, next).boxed()
+    }
+
+    fn details_page(&self, next: Option<String>) -> Answer<'_, Page<ObservedRole>> {
+        snapshot::details_page(&self.client, next).boxed()
+    }
+
+    fn caller(&self) -> BoxFuture<'_, Option<Caller>> {
+        self.callers.caller().boxed()
+    }
+
+    fn caller_now(&self) -> BoxFuture<'_, Option<Caller>> {
+        self.callers.caller_now().boxed()
+    }
+
+    fn known_caller(&self) -> Option<Caller> {
+        self.callers.known()
+    }
+
+    fn may_be_at_work(&self) -> bool {
+        self.unanswered.is_within(2 * self.attempt_timeout)
     }
 }
 
@@ -346,14 +342,19 @@ fn observed(role: Role) -> ObservedRole {
         max_session_duration_seconds: role.max_session_duration.unwrap_or(3600),
         permissions_boundary: role.permissions_boundary.and_then(|b| b.permissions_boundary_arn),
         tags: role.tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect(),
-        trust_policy: decoded(&role.assume_role_policy_document.unwrap_or_default()),
+        trust_policy: live_document(&role.assume_role_policy_document.unwrap_or_default()),
         ..ObservedRole::default()
     }
 }
 
-/// A document that does not decode is kept as it came: the plan then finds it unreadable and different.
-fn decoded(document: &str) -> String {
-    percent_decode(document).map_or_else(|_| document.to_owned(), Into::into)
+/// A document that does not decode is read as it came: it is then unreadable, and different.
+fn live_document(document: &str) -> LiveDocument {
+    percent_decode(document)
+        .map_or_else(|_| LiveDocument::read(document), |text| LiveDocument::read(&text))
+}
+
+fn without_texts(names: BTreeSet<String>) -> BTreeMap<String, Option<LiveDocument>> {
+    names.into_iter().map(|name| (name, None)).collect()
 }
 
 fn tag((key, value): (&String, &String)) -> Result<Tag, IamError> {

@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::role::{ADOPTED_TAG, CLUSTER_TAG};
-
-use super::Action;
+use crate::role::{ADOPTED_TAG, Action, CLUSTER_TAG};
 
 /// One of the policies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

@@ -15,7 +15,9 @@ use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
 use super::caller::access_key_in;
 use super::credentials::{Credentials, OnRefusal};
-use super::error::{ErrorKind, code_in};
+use crate::role::ErrorKind;
+
+use super::codes::{code_in, kind_of_code};
 
 /// Hears of each answer.
 pub(super) struct Renewal(pub Credentials);
@@ -68,7 +70,7 @@ impl Intercept for Renewal {
             return Ok(());
         };
         let code = answer.body().bytes().and_then(code_in);
-        if code.and_then(ErrorKind::of_code) == Some(ErrorKind::Credentials)
+        if code.and_then(kind_of_code) == Some(ErrorKind::Credentials)
             && self.0.refused(key) != OnRefusal::GiveUp
         {
             answer.add_extension(TryAgain);

@@ -122,6 +122,23 @@ impl PartialEq for Name {
 
 impl Eq for Name {}
 
+impl Document {
+    /// The one document that stands for all that are [`equivalent`](Self::equivalent) to it:
+    /// lists sorted and without duplicates, names that ignore case in lower case, defaults
+    /// spelled out, Sids and Id gone. Its own canonical form is itself.
+    #[must_use]
+    pub fn canonical(&self) -> Self {
+        Self::of_elements(Canonical::of(self).to_object())
+    }
+
+    /// Whether IAM's policy grammar gives both documents one meaning, by the rules at the
+    /// top of this file.
+    #[must_use]
+    pub fn equivalent(&self, other: &Self) -> bool {
+        Canonical::of(self) == Canonical::of(other)
+    }
+}
+
 impl Canonical {
     pub(super) fn of(document: &Document) -> Self {
         let mut elements: Facts = document

@@ -12,7 +12,6 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::canonical::Canonical;
 use super::encoding::{NotUtf8, percent_decode};
 
 /// The largest document that is read, in bytes. IAM's largest quota for a role's documents is
@@ -155,19 +154,9 @@ impl Document {
         Value::Object(self.root.clone())
     }
 
-    /// The one document that stands for all that are [`equivalent`](Self::equivalent) to it:
-    /// lists sorted and without duplicates, names that ignore case in lower case, defaults
-    /// spelled out, Sids and Id gone. Its own canonical form is itself.
-    #[must_use]
-    pub fn canonical(&self) -> Self {
-        Self { root: Canonical::of(self).to_object() }
-    }
-
-    /// Whether IAM's policy grammar gives both documents one meaning; see `canonical.rs` for the
-    /// rules and their sources.
-    #[must_use]
-    pub fn equivalent(&self, other: &Self) -> bool {
-        Canonical::of(self) == Canonical::of(other)
+    /// A document of these elements.
+    pub(super) const fn of_elements(root: Map<String, Value>) -> Self {
+        Self { root }
     }
 
     /// Every top-level element.

@@ -19,17 +19,15 @@ mod difference;
 mod document;
 mod encoding;
 mod grants;
-mod pinpoint;
 mod principal;
 mod text;
 
+pub(crate) use arn::Arn;
 pub use arn::{
-    AccountId, InvalidIdentifier, KeyArn, PATH_SEGMENT_PATTERN, Partition, PolicyArn, Region,
-    StreamArn, StreamKind, is_plain_path,
+    AccountId, InvalidIdentifier, PATH_SEGMENT_PATTERN, Partition, PolicyArn, Region, is_plain_path,
 };
 pub use difference::{Difference, differences};
 pub use document::{Document, DocumentError};
 pub use encoding::{NotUtf8, percent_decode, percent_encode};
-pub use pinpoint::{PERMISSIONS_POLICY_NAME, SourceProject, permissions_policy, trust_policy};
 pub use principal::{Caller, Place};
 pub use text::{readable, shortened};

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use super::desired::{SpecError, check_tags};
 use super::name::RoleNamePrefix;
-use super::tag_key;
+use super::tag_key::{self, InvalidKeys};
 
 /// The most tags that a role has besides those of ownership: IAM allows 50, and four are for these.
 pub const MAX_TAGS: usize = 46;
@@ -41,8 +40,8 @@ pub enum InvalidTags {
     #[error("the key {0:?} is given twice")]
     Twice(String),
     /// Keys that no resource may declare either.
-    #[error("{}", .0.to_string().trim_start_matches("spec.tags: "))]
-    Keys(#[from] SpecError),
+    #[error(transparent)]
+    Keys(#[from] InvalidKeys),
     /// More than a role can have.
     #[error("{0} are given, and a role can have {MAX_TAGS} besides those of ownership")]
     TooMany(usize),
@@ -67,7 +66,7 @@ impl DefaultTags {
             }
             all.insert(key, value);
         }
-        check_tags(&all)?;
+        tag_key::check(&all)?;
         if all.len() > MAX_TAGS {
             return Err(InvalidTags::TooMany(all.len()));
         }
@@ -76,7 +75,7 @@ impl DefaultTags {
 
     /// These tags and those that a resource declares, which go first: also where IAM takes two keys for one.
     #[must_use]
-    pub(super) fn under(&self, declared: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    pub fn under(&self, declared: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let taken: Vec<_> = declared.keys().map(|key| tag_key::folded(key)).collect();
         let free = self.0.iter().filter(|(key, _)| !taken.contains(&tag_key::folded(key)));
         free.chain(declared).map(|(key, value)| (key.clone(), value.clone())).collect()

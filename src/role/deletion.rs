@@ -1,9 +1,9 @@
 //! What the deletion of a resource does to its role. Only a role whose tags name this very object is ever
 //! touched; anything that somebody else put on it stops the deletion instead of being lost with it.
 
-use crate::api::{DeletionPolicy, DriftPolicy};
-use crate::policy::{PERMISSIONS_POLICY_NAME, PolicyArn};
+use crate::policy::PolicyArn;
 
+use super::declaration::{DeletionPolicy, DriftPolicy, Held};
 use super::observed::ObservedRole;
 use super::ownership::{Owner, Ownership, RESERVED_TAG_PREFIX, is_adopted};
 use super::plan::{Write, undeclared_policies};
@@ -40,10 +40,10 @@ pub enum Kept {
 pub struct DeletionRequest<'a> {
     /// How the role's tags name the resource.
     pub owner: &'a Owner,
-    /// Id of the role that the resource held last; empty for none.
-    pub held_role_id: &'a str,
-    /// Whether the status says that the resource adopted the role.
-    pub was_adopted: bool,
+    /// What its status remembers.
+    pub held: &'a Held,
+    /// Name of the inline policy that the resource declares.
+    pub permissions_policy: &'a str,
     /// `spec.deletionPolicy`.
     pub deletion_policy: Option<DeletionPolicy>,
     /// `spec.driftPolicy`.
@@ -61,7 +61,7 @@ pub fn plan_deletion(request: DeletionRequest<'_>, observed: Option<&ObservedRol
     let Some(live) = observed else {
         return Deletion::Nothing;
     };
-    let is_held = !request.held_role_id.is_empty() && request.held_role_id == live.role_id;
+    let is_held = request.held.is(live);
     let restored = match Ownership::of(&live.tags, request.owner, is_held) {
         Ownership::Ours | Ownership::Predecessors => None,
         // What follows is allowed by the tags alone.
@@ -73,7 +73,7 @@ pub fn plan_deletion(request: DeletionRequest<'_>, observed: Option<&ObservedRol
         DriftPolicy::Report => return Deletion::Keep(Kept::ReportOnly),
         DriftPolicy::Correct => {}
     }
-    let adopted = is_adopted(&live.tags) || is_held && request.was_adopted;
+    let adopted = is_adopted(&live.tags) || is_held && request.held.adopted;
     let default = if adopted { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
     match request.deletion_policy.unwrap_or(default) {
         DeletionPolicy::Retain => {
@@ -93,7 +93,8 @@ pub fn plan_deletion(request: DeletionRequest<'_>, observed: Option<&ObservedRol
 }
 
 fn delete(live: &ObservedRole, request: DeletionRequest<'_>) -> Deletion {
-    let (removals, blocking) = undeclared_policies(request.exclusive_policies, live);
+    let (removals, blocking) =
+        undeclared_policies(request.exclusive_policies, request.permissions_policy, live);
     let profiles = live.instance_profiles.iter().map(|name| format!("instanceProfiles[{name}]"));
     let blocking: Vec<_> =
         blocking.into_iter().map(|difference| difference.path).chain(profiles).collect();
@@ -107,8 +108,8 @@ fn delete(live: &ObservedRole, request: DeletionRequest<'_>) -> Deletion {
         .map(|declared| Write::PutRolePermissionsBoundary(declared.clone()));
     let declared = live
         .inline_policies
-        .contains(PERMISSIONS_POLICY_NAME)
-        .then(|| Write::DeleteRolePolicy(PERMISSIONS_POLICY_NAME.into()));
+        .contains_key(request.permissions_policy)
+        .then(|| Write::DeleteRolePolicy(request.permissions_policy.into()));
     let writes = boundary
         .into_iter()
         .chain(removals.into_iter().map(|change| change.write))

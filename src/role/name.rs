@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::policy::{AccountId, InvalidIdentifier, is_plain_path};
+use crate::policy::{AccountId, InvalidIdentifier, Partition, is_plain_path};
 
 const LONGEST_NAME: usize = 64;
 /// Hexadecimal digits of the hash in a shortened default name. With 96 bits, an author cannot find a second
@@ -127,10 +127,16 @@ impl RoleName {
         &self.0
     }
 
-    /// The same for all names that IAM takes for this one.
+    /// The role of this name in an account; the same for all names that IAM takes for this one.
     #[must_use]
-    pub fn key(&self) -> String {
-        self.0.to_ascii_lowercase()
+    pub fn in_account(&self, account: &AccountId) -> RoleKey {
+        RoleKey { account: account.clone(), name: self.0.to_ascii_lowercase() }
+    }
+
+    /// The ARN of the role of this name (IAM user guide, "IAM identifiers").
+    #[must_use]
+    pub fn arn(&self, partition: Partition, account: &AccountId, path: &str) -> String {
+        format!("arn:{partition}:iam::{account}:role{path}{self}")
     }
 }
 

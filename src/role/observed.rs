@@ -2,10 +2,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::policy::PERMISSIONS_POLICY_NAME;
+use crate::policy::{Document, DocumentError};
+
+/// A policy document of a live role, read when it came from IAM.
+#[derive(Clone, Debug)]
+pub enum LiveDocument {
+    /// It is a policy document.
+    Document(Document),
+    /// It is none, for this reason.
+    Unreadable(DocumentError),
+}
+
+impl LiveDocument {
+    /// Reads the text of a document, percent-decoded.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        match Document::parse(text) {
+            Ok(document) => Self::Document(document),
+            Err(error) => Self::Unreadable(error),
+        }
+    }
+}
+
+impl Default for LiveDocument {
+    fn default() -> Self {
+        Self::read("")
+    }
+}
 
 /// A live role, with all that a plan compares.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct ObservedRole {
     /// ARN of the role.
     pub arn: String,
@@ -21,13 +47,10 @@ pub struct ObservedRole {
     pub permissions_boundary: Option<String>,
     /// All tags.
     pub tags: BTreeMap<String, String>,
-    /// Text of the trust policy, percent-decoded.
-    pub trust_policy: String,
-    /// Text of the inline policy that the controller writes, percent-decoded; `None` when
-    /// there is none, or when only names were asked for.
-    pub permissions_policy: Option<String>,
-    /// Names of all inline policies, the one that the controller writes included.
-    pub inline_policies: BTreeSet<String>,
+    /// Who may assume the role.
+    pub trust_policy: LiveDocument,
+    /// All inline policies by name; `None` where only the name was asked for.
+    pub inline_policies: BTreeMap<String, Option<LiveDocument>>,
     /// ARNs of attached managed policies.
     pub attached_policies: BTreeSet<String>,
     /// Names of the instance profiles that the role is in. Looked for only before a deletion.
@@ -35,10 +58,15 @@ pub struct ObservedRole {
 }
 
 impl ObservedRole {
-    /// Whether policies are on the role that no resource declares.
+    /// The inline policy of this name, if it is on the role and its text was asked for.
     #[must_use]
-    pub fn has_undeclared_policies(&self) -> bool {
-        let undeclared = |name: &String| name != PERMISSIONS_POLICY_NAME;
-        !self.attached_policies.is_empty() || self.inline_policies.iter().any(undeclared)
+    pub fn inline_policy(&self, name: &str) -> Option<&LiveDocument> {
+        self.inline_policies.get(name)?.as_ref()
+    }
+
+    /// Whether policies are on the role besides the inline policy of this name.
+    #[must_use]
+    pub fn has_policies_besides(&self, declared: &str) -> bool {
+        !self.attached_policies.is_empty() || self.inline_policies.keys().any(|n| n != declared)
     }
 }

@@ -3,10 +3,13 @@
 //! role.
 
 use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::service::FIRST_KIND;
 
 /// Tag key: uid of the cluster's `kube-system` namespace.
 pub const CLUSTER_TAG: &str = "streamrole.dev/cluster";
-/// Tag key: `namespace/name` of the resource.
+/// Tag key: the resource, as [`ResourceName::tag`] writes it.
 pub const RESOURCE_TAG: &str = "streamrole.dev/resource";
 /// Tag key: uid of the resource.
 pub const UID_TAG: &str = "streamrole.dev/uid";
@@ -16,18 +19,104 @@ pub const ADOPTED_TAG: &str = "streamrole.dev/adopted";
 /// Prefix of every tag that the controller keeps for itself.
 pub const RESERVED_TAG_PREFIX: &str = "streamrole.dev/";
 
+/// Identity of a cluster: uid of its `kube-system` namespace, which lives as long as the cluster does, or what the user
+/// says instead.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClusterId(String);
+
+impl ClusterId {
+    /// The uid of `kube-system`.
+    #[must_use]
+    pub const fn of_uid(uid: String) -> Self {
+        Self(uid)
+    }
+
+    /// Reads an identity that a user gives: up to 64 letters, digits, dots, dashes and underscores.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        if (1..=64).contains(&text.len()) && text.bytes().all(is_plain) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("must be 1 to 64 letters, digits, dots, dashes or underscores".into())
+        }
+    }
+
+    /// The uid, or what was given instead.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A resource as ownership tags name it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Owner {
     /// Uid of the cluster's `kube-system` namespace.
     pub cluster: String,
-    /// `namespace/name`.
+    /// The resource as [`ResourceName::tag`] writes it; on a live role, whatever somebody wrote.
     pub resource: String,
     /// Uid of the resource.
     pub uid: String,
 }
 
+/// Kind, namespace and name of a resource.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ResourceName {
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl ResourceName {
+    /// The value of the tag [`RESOURCE_TAG`]: `namespace/name` for the first kind that there was, for every other kind
+    /// `kind/namespace/name`.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        let Self { kind, namespace, name } = self;
+        if kind == FIRST_KIND {
+            format!("{namespace}/{name}")
+        } else {
+            format!("{kind}/{namespace}/{name}")
+        }
+    }
+
+    /// Reads the value of the tag [`RESOURCE_TAG`]; `None` when it names no resource.
+    #[must_use]
+    pub fn of_tag(value: &str) -> Option<Self> {
+        let parts: Vec<_> = value.split('/').collect();
+        let (kind, namespace, name) = match parts.as_slice() {
+            [namespace, name] => (FIRST_KIND, namespace, name),
+            [kind, namespace, name] => (*kind, namespace, name),
+            _ => return None,
+        };
+        Some(Self {
+            kind: kind.to_owned(),
+            namespace: (*namespace).to_owned(),
+            name: (*name).to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for ResourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
 impl Owner {
+    /// The resource in a reader's words, as far as the tag says.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let name = ResourceName::of_tag(&self.resource);
+        name.map_or_else(|| format!("resource {}", self.resource), |name| name.to_string())
+    }
+
     /// The tags that mark a role as this owner's.
     #[must_use]
     pub fn tags(&self) -> BTreeMap<String, String> {
@@ -132,6 +221,23 @@ mod tests {
 
     fn owner(cluster: &str, resource: &str, uid: &str) -> Owner {
         Owner { cluster: cluster.into(), resource: resource.into(), uid: uid.into() }
+    }
+
+    #[test]
+    fn two_kinds_of_one_namespace_and_name_are_two_owners() {
+        let name = |kind: &str| ResourceName {
+            kind: kind.into(),
+            namespace: "ns".into(),
+            name: "a".into(),
+        };
+        let (first, second) = (name(FIRST_KIND), name("SecondRole"));
+        assert_eq!((first.tag(), second.tag()), ("ns/a".into(), "SecondRole/ns/a".into()));
+        for name in [first, second] {
+            assert_eq!(ResourceName::of_tag(&name.tag()), Some(name));
+        }
+        for tag in ["", "a", "a/b/c/d"] {
+            assert_eq!(ResourceName::of_tag(tag), None, "{tag:?}");
+        }
     }
 
     #[test]

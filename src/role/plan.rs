@@ -6,13 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
-use crate::api::AdoptionPolicy;
-use crate::policy::{
-    Difference, Document, PERMISSIONS_POLICY_NAME, PolicyArn, differences, readable,
-};
+use crate::policy::{Difference, Document, PolicyArn, differences, readable};
 
-use super::desired::DesiredRole;
-use super::observed::ObservedRole;
+use super::declaration::{AdoptionPolicy, Declaration, DesiredRole, InlinePolicy};
+use super::observed::{LiveDocument, ObservedRole};
 use super::order::{Effect, Effects, Step, order};
 use super::ownership::{ADOPTED_TAG, Owner, Ownership, Standing, is_adopted};
 use super::tag_key::is_reserved;
@@ -59,8 +56,8 @@ pub enum Write {
     DeleteRolePermissionsBoundary,
     /// Replace the trust policy.
     UpdateAssumeRolePolicy(Document),
-    /// Write the inline policy of the name [`PERMISSIONS_POLICY_NAME`].
-    PutRolePolicy(Document),
+    /// Write this inline policy.
+    PutRolePolicy(InlinePolicy),
     /// Remove the inline policy of this name.
     DeleteRolePolicy(String),
     /// Detach the managed policy with this ARN.
@@ -82,29 +79,41 @@ impl Write {
     pub fn adopts(&self) -> bool {
         matches!(self, Self::TagRole(tags) if tags.contains_key(ADOPTED_TAG))
     }
+}
 
-    /// The part of the role that is written, in a reader's words.
-    #[must_use]
-    pub fn part(&self) -> &'static str {
-        match self {
-            Self::CreateRole(_) | Self::DeleteRole => "role",
-            Self::TagRole(_) | Self::UntagRole(_) => "tags",
-            Self::PutRolePermissionsBoundary(_) | Self::DeleteRolePermissionsBoundary => {
-                "permissions boundary"
-            }
-            Self::UpdateAssumeRolePolicy(_) => "trust policy",
-            Self::PutRolePolicy(_) => "permissions policy",
-            Self::DeleteRolePolicy(name) if name == PERMISSIONS_POLICY_NAME => "permissions policy",
-            Self::DeleteRolePolicy(_) => "other inline policies",
-            Self::DetachRolePolicy(_) => "attached policies",
-            Self::UpdateRole { .. } => "description and session duration",
-        }
-    }
+/// A part of a role, in a reader's words.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, strum::Display)]
+#[strum(serialize_all = "lowercase")]
+pub enum Part {
+    /// The whole role.
+    Role,
+    /// Its tags.
+    Tags,
+    /// Its permissions boundary.
+    #[strum(to_string = "permissions boundary")]
+    Boundary,
+    /// Who may assume it.
+    #[strum(to_string = "trust policy")]
+    TrustPolicy,
+    /// The inline policy that the resource declares.
+    #[strum(to_string = "permissions policy")]
+    PermissionsPolicy,
+    /// Inline policies that no resource declares.
+    #[strum(to_string = "other inline policies")]
+    OtherInlinePolicies,
+    /// Attached managed policies.
+    #[strum(to_string = "attached policies")]
+    AttachedPolicies,
+    /// Its description and longest session.
+    #[strum(to_string = "description and session duration")]
+    Settings,
 }
 
 /// One step of a plan.
 #[derive(Clone, Debug)]
 pub struct Change {
+    /// Which part of the role changes.
+    pub part: Part,
     /// What is written.
     pub write: Write,
     /// Why: what differs between the declaration and the live role. Empty for a step that only makes way
@@ -136,17 +145,14 @@ impl Plan {
     /// Whether the live trust policy is already equivalent to the declared one.
     #[must_use]
     pub fn trust_policy_synced(&self) -> bool {
-        !self.changes.iter().any(|change| {
-            matches!(change.write, Write::CreateRole(_) | Write::UpdateAssumeRolePolicy(_))
-        })
+        !self.changes.iter().any(|change| matches!(change.part, Part::Role | Part::TrustPolicy))
     }
 
     /// Whether the live permissions policy is already equivalent to the declared one.
     #[must_use]
     pub fn permissions_policy_synced(&self) -> bool {
-        !self.changes.iter().any(|change| {
-            matches!(change.write, Write::PutRolePolicy(_)) && !change.differences.is_empty()
-        })
+        let differs = |c: &Change| c.part == Part::PermissionsPolicy && !c.differences.is_empty();
+        !self.changes.iter().any(differs)
     }
 }
 
@@ -163,8 +169,8 @@ pub enum Refusal {
     },
     /// The tags name an object of this cluster that exists no more.
     #[error(
-        "the IAM role {arn} was left behind by PinpointEventStreamRole {} (uid {}), which no longer exists, so it is left alone. To take it over, set spec.adoptionPolicy: Adopt; otherwise choose another spec.roleName in a new resource",
-        shown(&.owner.resource), shown(&.owner.uid)
+        "the IAM role {arn} was left behind by {} (uid {}), which no longer exists, so it is left alone. To take it over, set spec.adoptionPolicy: Adopt; otherwise choose another spec.roleName in a new resource",
+        shown(&.owner.description()), shown(&.owner.uid)
     )]
     LeftBehind {
         /// ARN of the role.
@@ -174,8 +180,8 @@ pub enum Refusal {
     },
     /// Another living object's tags are on the role.
     #[error(
-        "the IAM role {arn} belongs to PinpointEventStreamRole {} (uid {}) of this cluster, so it is left alone. Choose another spec.roleName in a new resource, or delete the other resource first",
-        shown(&.owner.resource), shown(&.owner.uid)
+        "the IAM role {arn} belongs to {} (uid {}) of this cluster, so it is left alone. Choose another spec.roleName in a new resource, or delete the other resource first",
+        shown(&.owner.description()), shown(&.owner.uid)
     )]
     OwnedByAnother {
         /// ARN of the role.
@@ -185,8 +191,8 @@ pub enum Refusal {
     },
     /// The tags name an object of another cluster.
     #[error(
-        "the IAM role {arn} belongs to PinpointEventStreamRole {} (uid {}) of another cluster ({}), so it is left alone. If this cluster replaces that one, set spec.adoptionPolicy: TakeOver; otherwise choose another spec.roleName in a new resource",
-        shown(&.owner.resource), shown(&.owner.uid), shown(&.owner.cluster)
+        "the IAM role {arn} belongs to {} (uid {}) of another cluster ({}), so it is left alone. If this cluster replaces that one, set spec.adoptionPolicy: TakeOver; otherwise choose another spec.roleName in a new resource",
+        shown(&.owner.description()), shown(&.owner.uid), shown(&.owner.cluster)
     )]
     OwnedElsewhere {
         /// ARN of the role.
@@ -196,8 +202,8 @@ pub enum Refusal {
     },
     /// This resource had the role, and another cluster took it over.
     #[error(
-        "the IAM role {arn} was taken over from this resource by PinpointEventStreamRole {} (uid {}) of another cluster ({}), so it is left alone. Delete this resource, which leaves the role as it is; to have the role back, recreate this resource with adoptionPolicy: TakeOver",
-        shown(&.owner.resource), shown(&.owner.uid), shown(&.owner.cluster)
+        "the IAM role {arn} was taken over from this resource by {} (uid {}) of another cluster ({}), so it is left alone. Delete this resource, which leaves the role as it is; to have the role back, recreate this resource with adoptionPolicy: TakeOver",
+        shown(&.owner.description()), shown(&.owner.uid), shown(&.owner.cluster)
     )]
     TakenOver {
         /// ARN of the role.
@@ -207,12 +213,12 @@ pub enum Refusal {
     },
     /// Another resource declares the same role and goes before this one.
     #[error(
-        "PinpointEventStreamRole {other} {why} and declares the same IAM role, {role} (IAM does not tell role names apart by case), so nothing is written. This resource takes the role over by itself once {other} is gone; or choose another spec.roleName in a new resource"
+        "{other} {why} and declares the same IAM role, {role} (IAM does not tell role names apart by case), so nothing is written. This resource takes the role over by itself once {other} is gone; or choose another spec.roleName in a new resource"
     )]
     DeclaredByAnother {
         /// Name of the role, as the other resource declares it.
         role: String,
-        /// `namespace/name` of the other resource.
+        /// Kind, namespace and name of the other resource.
         other: String,
         /// Why it goes before this one.
         why: Precedence,
@@ -284,85 +290,91 @@ pub fn plan(
         return Err(Refusal::ServiceLinked { arn: shown(&live.arn) });
     }
     let claim = claim(desired, live, standing)?;
-    if live.path != desired.path.as_str() {
+    let declared = &desired.declaration;
+    if live.path != declared.path.as_str() {
         return Err(Refusal::PathDiffers {
             arn: shown(&live.arn),
             live: shown(&live.path),
-            desired: desired.path.as_str().into(),
+            desired: declared.path.as_str().into(),
         });
     }
 
-    let (mut other_policies, extra_policies) =
-        undeclared_policies(desired.exclusive_policies, live);
-    let (mut boundary, mut trust_policy) = (boundary(desired, live), trust_policy(desired, live));
-    let mut permissions_policy = permissions_policy(desired, live);
+    let policy = &declared.permissions_policy;
+    let live_policy = live.inline_policy(&policy.name);
+    let (mut removals, extra_policies) =
+        undeclared_policies(declared.exclusive_policies, &policy.name, live);
+    let (mut boundary, mut trust) = (boundary_change(declared, live), trust_change(declared, live));
+    let mut permissions = permissions_change(declared, live);
     let steps = order(&Effects {
-        boundary: boundary.as_ref().map_or(Effect::None, |_| boundary_effect(desired, live)),
-        other_policies: if other_policies.is_empty() { Effect::None } else { Effect::Unknown },
-        trust_policy: trust_policy
+        boundary: boundary.as_ref().map_or(Effect::None, |_| boundary_effect(declared, live)),
+        other_policies: if removals.is_empty() { Effect::None } else { Effect::Unknown },
+        trust_policy: trust
             .as_ref()
-            .map_or(Effect::None, |_| document_effect(&desired.trust_policy, &live.trust_policy)),
-        permissions_policy: permissions_policy.as_ref().map_or(Effect::None, |_| {
-            let live = live.permissions_policy.as_deref();
-            live.map_or(Effect::Widens, |live| document_effect(&desired.permissions_policy, live))
+            .map_or(Effect::None, |_| document_effect(&declared.trust_policy, &live.trust_policy)),
+        permissions_policy: permissions.as_ref().map_or(Effect::None, |_| {
+            live_policy.map_or(Effect::Widens, |live| document_effect(&policy.document, live))
         }),
-        has_permissions: live.permissions_policy.is_some(),
-        has_others: live.has_undeclared_policies(),
+        has_permissions: live_policy.is_some(),
+        has_others: live.has_policies_besides(&policy.name),
     });
 
     let mut changes = Vec::from_iter(claim);
     for step in steps {
         match step {
             Step::Boundary => changes.extend(boundary.take()),
-            Step::OtherPolicies => changes.append(&mut other_policies),
-            Step::TrustPolicy => changes.extend(trust_policy.take()),
-            Step::PermissionsOff => {
-                let write = Write::DeleteRolePolicy(PERMISSIONS_POLICY_NAME.into());
-                changes.push(Change { write, differences: Vec::new() });
-            }
+            Step::OtherPolicies => changes.append(&mut removals),
+            Step::TrustPolicy => changes.extend(trust.take()),
+            Step::PermissionsOff => changes.push(Change {
+                part: Part::PermissionsPolicy,
+                write: Write::DeleteRolePolicy(policy.name.clone()),
+                differences: Vec::new(),
+            }),
             Step::PermissionsPolicy => {
                 // Without a difference it was only taken off for the moment.
-                let write = Write::PutRolePolicy(desired.permissions_policy.clone());
-                let back = Change { write, differences: Vec::new() };
-                changes.push(permissions_policy.take().unwrap_or(back));
+                let back = || put_permissions_policy(policy, Vec::new());
+                changes.push(permissions.take().unwrap_or_else(back));
             }
         }
     }
-    changes.extend(tags(desired, live));
-    changes.extend(settings(desired, live));
+    changes.extend(tag_changes(desired, live));
+    changes.extend(settings_change(declared, live));
     Ok(Plan { changes, extra_policies })
 }
 
-fn boundary_effect(desired: &DesiredRole, live: &ObservedRole) -> Effect {
-    match (&desired.permissions_boundary, &live.permissions_boundary) {
+fn boundary_effect(declared: &Declaration, live: &ObservedRole) -> Effect {
+    match (&declared.permissions_boundary, &live.permissions_boundary) {
         (Some(_), None) => Effect::Narrows,
         (None, Some(_)) => Effect::Widens,
         (Some(_), Some(_)) | (None, None) => Effect::Unknown,
     }
 }
 
-fn document_effect(desired: &Document, live: &str) -> Effect {
-    match Document::parse(live) {
-        Ok(live) if desired.grants_no_more_than(&live) => Effect::Narrows,
-        Ok(live) if live.grants_no_more_than(desired) => Effect::Widens,
-        Ok(_) | Err(_) => Effect::Unknown,
+fn document_effect(declared: &Document, live: &LiveDocument) -> Effect {
+    match live {
+        LiveDocument::Document(live) if declared.grants_no_more_than(live) => Effect::Narrows,
+        LiveDocument::Document(live) if live.grants_no_more_than(declared) => Effect::Widens,
+        LiveDocument::Document(_) | LiveDocument::Unreadable(_) => Effect::Unknown,
     }
 }
 
 fn creation(desired: &DesiredRole) -> Plan {
+    let declared = &desired.declaration;
     let new = NewRole {
-        path: desired.path.as_str().into(),
-        description: desired.description.clone(),
-        max_session_duration_seconds: desired.max_session_duration_seconds,
-        permissions_boundary: desired.permissions_boundary.clone(),
+        path: declared.path.as_str().into(),
+        description: declared.description.clone(),
+        max_session_duration_seconds: declared.max_session_duration_seconds,
+        permissions_boundary: declared.permissions_boundary.clone(),
         tags: desired.all_tags(),
-        trust_policy: desired.trust_policy.clone(),
+        trust_policy: declared.trust_policy.clone(),
     };
     let role = Change {
+        part: Part::Role,
         write: Write::CreateRole(Box::new(new)),
-        differences: vec![difference("role", Some(desired.name.as_str()), None)],
+        differences: vec![difference("role", Some(declared.name.as_str()), None)],
     };
-    Plan { changes: vec![role, put_permissions_policy(desired, None)], extra_policies: Vec::new() }
+    let policy = &declared.permissions_policy;
+    let permissions = put_permissions_policy(policy, permissions_differences(policy, None));
+    Plan { changes: vec![role, permissions], extra_policies: Vec::new() }
 }
 
 /// The tags that make the role this resource's, if they are not on it.
@@ -372,17 +384,18 @@ fn claim(
     standing: impl Fn(&Owner) -> Standing,
 ) -> Result<Option<Change>, Refusal> {
     let arn = || shown(&live.arn);
-    let is_held = desired.holds(live);
+    let is_held = desired.held.is(live);
+    let (adoption, was_adopted) = (desired.declaration.adoption_policy, desired.held.adopted);
     let adopts = match Ownership::of(&live.tags, &desired.owner, is_held) {
-        Ownership::Ours if desired.was_adopted && !is_adopted(&live.tags) => false,
+        Ownership::Ours if was_adopted && !is_adopted(&live.tags) => false,
         Ownership::Ours => return Ok(None),
         Ownership::Damaged | Ownership::Predecessors => false,
-        Ownership::Foreign => match desired.adoption_policy {
+        Ownership::Foreign => match adoption {
             AdoptionPolicy::Never => return Err(Refusal::NotOwned { arn: arn() }),
             AdoptionPolicy::Adopt | AdoptionPolicy::TakeOver => true,
         },
         Ownership::Anothers(owner) if owner.cluster != desired.owner.cluster => {
-            match desired.adoption_policy {
+            match adoption {
                 // Otherwise two clusters that both say TakeOver would take it from each other forever.
                 AdoptionPolicy::TakeOver if is_held => {
                     return Err(Refusal::TakenOver { arn: arn(), owner });
@@ -393,7 +406,7 @@ fn claim(
                 }
             }
         }
-        Ownership::Anothers(owner) => match (standing(&owner), desired.adoption_policy) {
+        Ownership::Anothers(owner) => match (standing(&owner), adoption) {
             (Standing::Keeps, _) => return Err(Refusal::OwnedByAnother { arn: arn(), owner }),
             (Standing::Gone, _) if is_held => false,
             (Standing::Gone, AdoptionPolicy::Never) => {
@@ -403,46 +416,43 @@ fn claim(
         },
     };
     let mut tags = desired.owner.tags();
-    if adopts || desired.was_adopted && is_held {
+    if adopts || was_adopted && is_held {
         tags.insert(ADOPTED_TAG.into(), "true".into());
     }
     Ok(Some(tag_change(tags, live)))
 }
 
-fn boundary(desired: &DesiredRole, live: &ObservedRole) -> Option<Change> {
-    let declared = desired.permissions_boundary.as_ref().map(ToString::to_string);
-    if declared == live.permissions_boundary {
+fn boundary_change(declared: &Declaration, live: &ObservedRole) -> Option<Change> {
+    let wanted = declared.permissions_boundary.as_ref().map(ToString::to_string);
+    if wanted == live.permissions_boundary {
         return None;
     }
     let differences = vec![difference(
         "permissionsBoundaryArn",
-        declared.as_deref(),
+        wanted.as_deref(),
         live.permissions_boundary.as_deref(),
     )];
-    let write = match &desired.permissions_boundary {
+    let write = match &declared.permissions_boundary {
         Some(arn) => Write::PutRolePermissionsBoundary(arn.clone()),
         None => Write::DeleteRolePermissionsBoundary,
     };
-    Some(Change { write, differences })
+    Some(Change { part: Part::Boundary, write, differences })
 }
 
-/// What is on the role besides the declared policy: as writes that remove it, or as a report.
+/// What is on the role besides the declared inline policy: as writes that remove it, or as a report.
 pub(super) fn undeclared_policies(
     exclusive: bool,
+    declared: &str,
     live: &ObservedRole,
 ) -> (Vec<Change>, Vec<Difference>) {
-    let inline =
-        live.inline_policies.iter().filter(|name| *name != PERMISSIONS_POLICY_NAME).map(|name| {
-            Change {
-                write: Write::DeleteRolePolicy(name.clone()),
-                differences: vec![difference(
-                    &format!("inlinePolicies[{name}]"),
-                    None,
-                    Some("present"),
-                )],
-            }
-        });
+    let others = live.inline_policies.keys().filter(|name| *name != declared);
+    let inline = others.map(|name| Change {
+        part: Part::OtherInlinePolicies,
+        write: Write::DeleteRolePolicy(name.clone()),
+        differences: vec![difference(&format!("inlinePolicies[{name}]"), None, Some("present"))],
+    });
     let attached = live.attached_policies.iter().map(|arn| Change {
+        part: Part::AttachedPolicies,
         write: Write::DetachRolePolicy(arn.clone()),
         differences: vec![difference(&format!("attachedPolicies[{arn}]"), None, Some("attached"))],
     });
@@ -454,35 +464,40 @@ pub(super) fn undeclared_policies(
     }
 }
 
-fn trust_policy(desired: &DesiredRole, live: &ObservedRole) -> Option<Change> {
+fn trust_change(declared: &Declaration, live: &ObservedRole) -> Option<Change> {
     let differences =
-        document_differences("trustPolicy", &desired.trust_policy, &live.trust_policy);
-    let write = Write::UpdateAssumeRolePolicy(desired.trust_policy.clone());
-    (!differences.is_empty()).then_some(Change { write, differences })
+        document_differences("trustPolicy", &declared.trust_policy, &live.trust_policy);
+    let write = Write::UpdateAssumeRolePolicy(declared.trust_policy.clone());
+    (!differences.is_empty()).then_some(Change { part: Part::TrustPolicy, write, differences })
 }
 
-fn permissions_policy(desired: &DesiredRole, live: &ObservedRole) -> Option<Change> {
-    let change = put_permissions_policy(desired, live.permissions_policy.as_deref());
-    (!change.differences.is_empty()).then_some(change)
+fn permissions_change(declared: &Declaration, live: &ObservedRole) -> Option<Change> {
+    let policy = &declared.permissions_policy;
+    let differences = permissions_differences(policy, live.inline_policy(&policy.name));
+    (!differences.is_empty()).then(|| put_permissions_policy(policy, differences))
 }
 
-fn put_permissions_policy(desired: &DesiredRole, live: Option<&str>) -> Change {
+fn permissions_differences(policy: &InlinePolicy, live: Option<&LiveDocument>) -> Vec<Difference> {
     let path = "permissionsPolicy";
-    let differences = match live {
-        Some(live) => document_differences(path, &desired.permissions_policy, live),
-        None => vec![difference(path, Some(PERMISSIONS_POLICY_NAME), None)],
-    };
-    Change { write: Write::PutRolePolicy(desired.permissions_policy.clone()), differences }
+    match live {
+        Some(live) => document_differences(path, &policy.document, live),
+        None => vec![difference(path, Some(&policy.name), None)],
+    }
+}
+
+fn put_permissions_policy(policy: &InlinePolicy, differences: Vec<Difference>) -> Change {
+    let write = Write::PutRolePolicy(policy.clone());
+    Change { part: Part::PermissionsPolicy, write, differences }
 }
 
 /// A live document that cannot be read differs: a needless write is better than blindness.
-fn document_differences(path: &str, desired: &Document, live: &str) -> Vec<Difference> {
-    match Document::parse(live) {
-        Ok(live) => differences(desired, &live)
+fn document_differences(path: &str, desired: &Document, live: &LiveDocument) -> Vec<Difference> {
+    match live {
+        LiveDocument::Document(live) => differences(desired, live)
             .into_iter()
             .map(|d| Difference { path: format!("{path}.{}", d.path), ..d })
             .collect(),
-        Err(unreadable) => {
+        LiveDocument::Unreadable(unreadable) => {
             vec![difference(
                 path,
                 Some(&desired.to_string()),
@@ -492,14 +507,14 @@ fn document_differences(path: &str, desired: &Document, live: &str) -> Vec<Diffe
     }
 }
 
-fn tags(desired: &DesiredRole, live: &ObservedRole) -> Vec<Change> {
+fn tag_changes(desired: &DesiredRole, live: &ObservedRole) -> Vec<Change> {
+    let declared = &desired.declaration.tags;
     // IAM does not tell tag keys apart by case (IAM user guide, "Rules for tagging in IAM").
     let live_by_key: BTreeMap<_, _> =
         live.tags.iter().map(|(key, value)| (key.to_lowercase(), (key, value))).collect();
-    let declared_keys: BTreeSet<_> = desired.tags.keys().map(|key| key.to_lowercase()).collect();
+    let declared_keys: BTreeSet<_> = declared.keys().map(|key| key.to_lowercase()).collect();
 
-    let to_set: BTreeMap<_, _> = desired
-        .tags
+    let to_set: BTreeMap<_, _> = declared
         .iter()
         .filter(|(key, value)| {
             live_by_key.get(&key.to_lowercase()).is_none_or(|live| live.1 != *value)
@@ -507,7 +522,8 @@ fn tags(desired: &DesiredRole, live: &ObservedRole) -> Vec<Change> {
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     let to_remove: BTreeMap<_, _> = desired
-        .former_tag_keys
+        .held
+        .tag_keys
         .iter()
         // The status is not proof enough to take tags off that no spec may declare.
         .filter(|key| !is_reserved(key))
@@ -518,6 +534,7 @@ fn tags(desired: &DesiredRole, live: &ObservedRole) -> Vec<Change> {
 
     let set = (!to_set.is_empty()).then(|| tag_change(to_set, live));
     let remove = (!to_remove.is_empty()).then(|| Change {
+        part: Part::Tags,
         differences: to_remove
             .iter()
             .map(|(key, value)| difference(&format!("tags[{key}]"), None, Some(value)))
@@ -534,10 +551,10 @@ fn tag_change(tags: BTreeMap<String, String>, live: &ObservedRole) -> Change {
             difference(&format!("tags[{key}]"), Some(value), live.tags.get(key).map(String::as_str))
         })
         .collect();
-    Change { write: Write::TagRole(tags), differences }
+    Change { part: Part::Tags, write: Write::TagRole(tags), differences }
 }
 
-fn settings(desired: &DesiredRole, live: &ObservedRole) -> Option<Change> {
+fn settings_change(desired: &Declaration, live: &ObservedRole) -> Option<Change> {
     let mut differences = Vec::new();
     if desired.description != live.description {
         let some = |text: &str| !text.is_empty();
@@ -558,7 +575,7 @@ fn settings(desired: &DesiredRole, live: &ObservedRole) -> Option<Change> {
         description: desired.description.clone(),
         max_session_duration_seconds: desired.max_session_duration_seconds,
     };
-    (!differences.is_empty()).then_some(Change { write, differences })
+    (!differences.is_empty()).then_some(Change { part: Part::Settings, write, differences })
 }
 
 /// Both sides may hold what others wrote: a role's description, names of policies, keys and values of tags.

@@ -3,13 +3,14 @@
 //! older than the last write, and a write that was not answered may or may not have been made. A decision
 //! on such a read would undo an edit, call a role gone that was just created, or say Ready too early.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
-use crate::policy::{Document, PERMISSIONS_POLICY_NAME};
+use crate::policy::Document;
 
-use super::observed::ObservedRole;
+use super::observed::{LiveDocument, ObservedRole};
 use super::ownership::UID_TAG;
-use super::plan::{Plan, Write};
+use super::plan::{Part, Plan, Write};
 
 /// What became of a write.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,6 +32,8 @@ enum Written {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Existence {
+    /// It was created by the write, and has nothing but what was written since.
+    Created,
     Exists,
     Deleted,
 }
@@ -41,17 +44,19 @@ pub struct RecentWrites {
     existence: Option<Existence>,
     owner_uid: Option<String>,
     trust_policy: Option<Written>,
-    permissions_policy: Option<Written>,
+    /// By name.
+    inline_policies: BTreeMap<String, Written>,
     boundary: Option<Written>,
 }
 
 impl RecentWrites {
-    /// The same after an earlier process of which nobody knows what it wrote.
+    /// The same after an earlier process of which nobody knows what it wrote, to the inline policy of this name among
+    /// others.
     #[must_use]
-    pub fn after_an_earlier_process(self) -> Self {
+    pub fn after_an_earlier_process(mut self, policy: &str) -> Self {
+        self.inline_policies.entry(policy.to_owned()).or_insert(Written::Unsure);
         Self {
             trust_policy: self.trust_policy.or(Some(Written::Unsure)),
-            permissions_policy: self.permissions_policy.or(Some(Written::Unsure)),
             boundary: self.boundary.or(Some(Written::Unsure)),
             ..self
         }
@@ -60,17 +65,17 @@ impl RecentWrites {
     /// Takes note of a write.
     pub fn note(&mut self, write: &Write, outcome: Outcome) {
         let written = |fingerprint| match outcome {
-            Outcome::Done => Some(Written::As(fingerprint)),
-            Outcome::ExistsAlready | Outcome::Unsure => Some(Written::Unsure),
+            Outcome::Done => Written::As(fingerprint),
+            Outcome::ExistsAlready | Outcome::Unsure => Written::Unsure,
         };
         match (write, outcome) {
             (Write::CreateRole(new), Outcome::Done) => {
                 *self = Self {
-                    existence: Some(Existence::Exists),
+                    existence: Some(Existence::Created),
                     owner_uid: new.tags.get(UID_TAG).cloned(),
-                    trust_policy: written(of_document(&new.trust_policy)),
-                    permissions_policy: written(ABSENT),
-                    boundary: written(of_text(new.permissions_boundary.as_ref())),
+                    trust_policy: Some(written(of_document(&new.trust_policy))),
+                    inline_policies: BTreeMap::new(),
+                    boundary: Some(written(of_text(new.permissions_boundary.as_ref()))),
                 }
             }
             (Write::CreateRole(_), Outcome::ExistsAlready | Outcome::Unsure) => {
@@ -86,23 +91,23 @@ impl RecentWrites {
                 self.owner_uid = None;
             }
             (Write::UpdateAssumeRolePolicy(document), _) => {
-                self.trust_policy = written(of_document(document));
+                self.trust_policy = Some(written(of_document(document)));
             }
-            (Write::PutRolePolicy(document), _) => {
-                self.permissions_policy = written(of_document(document));
+            (Write::PutRolePolicy(policy), _) => {
+                let put = written(of_document(&policy.document));
+                self.inline_policies.insert(policy.name.clone(), put);
             }
-            (Write::DeleteRolePolicy(name), _) if name == PERMISSIONS_POLICY_NAME => {
-                self.permissions_policy = written(ABSENT);
+            (Write::DeleteRolePolicy(name), _) => {
+                self.inline_policies.insert(name.clone(), written(ABSENT));
             }
             (Write::PutRolePermissionsBoundary(arn), _) => {
-                self.boundary = written(of_text(Some(arn)));
+                self.boundary = Some(written(of_text(Some(arn))));
             }
-            (Write::DeleteRolePermissionsBoundary, _) => self.boundary = written(ABSENT),
+            (Write::DeleteRolePermissionsBoundary, _) => self.boundary = Some(written(ABSENT)),
             (
                 Write::DeleteRole
                 | Write::TagRole(_)
                 | Write::UntagRole(_)
-                | Write::DeleteRolePolicy(_)
                 | Write::DetachRolePolicy(_)
                 | Write::UpdateRole { .. },
                 _,
@@ -110,12 +115,12 @@ impl RecentWrites {
         }
     }
 
-    /// Whether what IAM shows has all these writes in it. If not it is older than they are, or somebody
-    /// else was quick: to wait is right in both cases.
+    /// Whether what IAM shows has all these writes in it, as far as the inline policy of this name goes. If not it is
+    /// older than they are, or somebody else was quick: to wait is right in both cases.
     #[must_use]
-    pub fn are_shown_by(&self, observed: Option<&ObservedRole>) -> bool {
+    pub fn are_shown_by(&self, observed: Option<&ObservedRole>, policy: &str) -> bool {
         let Some(live) = observed else {
-            return self.existence != Some(Existence::Exists);
+            return !matches!(self.existence, Some(Existence::Created | Existence::Exists));
         };
         let shows = |written: Option<Written>, live: u64| match written {
             Some(Written::As(written)) => written == live,
@@ -124,36 +129,36 @@ impl RecentWrites {
         let is_owner = |uid: &String| live.tags.get(UID_TAG) == Some(uid);
         self.existence != Some(Existence::Deleted)
             && self.owner_uid.as_ref().is_none_or(is_owner)
-            && shows(self.trust_policy, of_live_document(Some(&live.trust_policy)))
-            && shows(self.permissions_policy, of_live_document(live.permissions_policy.as_deref()))
+            && shows(self.trust_policy, of_live_document(&live.trust_policy))
+            && self.shows_policy(live, policy)
             && shows(self.boundary, of_text(live.permissions_boundary.as_ref()))
     }
 
-    /// As [`Self::are_shown_by`], of an observation that has no texts of policies.
-    #[must_use]
-    pub fn are_shown_by_names(&self, observed: Option<&ObservedRole>) -> bool {
-        let names = Self { permissions_policy: None, ..self.clone() };
-        names.are_shown_by(observed)
+    /// Of a policy whose text was not asked for, only whether it is there is known.
+    fn shows_policy(&self, live: &ObservedRole, policy: &str) -> bool {
+        let is_new = self.existence == Some(Existence::Created);
+        let unwritten = is_new.then_some(Written::As(ABSENT));
+        let written = self.inline_policies.get(policy).copied().or(unwritten);
+        match (written, live.inline_policies.get(policy)) {
+            (None | Some(Written::Unsure), _) => true,
+            (Some(Written::As(written)), None) => written == ABSENT,
+            (Some(Written::As(written)), Some(None)) => written != ABSENT,
+            (Some(Written::As(written)), Some(Some(live))) => written == of_live_document(live),
+        }
     }
 
-    /// Whether each part of which nobody knows what was written to it last is written by `plan`.
+    /// Whether each part of which nobody knows what was written to it last is written by `plan`, the inline policy of this
+    /// name among them.
     #[must_use]
-    pub fn are_settled_by(&self, plan: &Plan) -> bool {
-        let has = |wanted: fn(&Write) -> bool| plan.changes.iter().any(|c| wanted(&c.write));
+    pub fn are_settled_by(&self, plan: &Plan, policy: &str) -> bool {
+        let writes = |part: Part| plan.changes.iter().any(|change| change.part == part);
         let sure = |written: Option<Written>| written != Some(Written::Unsure);
-        has(|write| matches!(write, Write::CreateRole(_)))
-            || (sure(self.trust_policy)
-                || has(|write| matches!(write, Write::UpdateAssumeRolePolicy(_))))
-                && (sure(self.permissions_policy)
-                    || has(|write| matches!(write, Write::PutRolePolicy(_))))
-                && (sure(self.boundary)
-                    || has(|write| {
-                        matches!(
-                            write,
-                            Write::PutRolePermissionsBoundary(_)
-                                | Write::DeleteRolePermissionsBoundary
-                        )
-                    }))
+        let policy = self.inline_policies.get(policy).copied();
+        let is_settled = |written, part| sure(written) || writes(part);
+        writes(Part::Role)
+            || is_settled(self.trust_policy, Part::TrustPolicy)
+                && is_settled(policy, Part::PermissionsPolicy)
+                && is_settled(self.boundary, Part::Boundary)
     }
 }
 
@@ -168,10 +173,11 @@ fn of_document(document: &Document) -> u64 {
     fingerprint(&document.canonical().to_string())
 }
 
-fn of_live_document(text: Option<&str>) -> u64 {
-    text.map_or(ABSENT, |text| {
-        Document::parse(text).map_or_else(|_| fingerprint(text), |document| of_document(&document))
-    })
+fn of_live_document(document: &LiveDocument) -> u64 {
+    match document {
+        LiveDocument::Document(document) => of_document(document),
+        LiveDocument::Unreadable(error) => fingerprint(&error.to_string()),
+    }
 }
 
 fn fingerprint(text: &str) -> u64 {
@@ -180,19 +186,26 @@ fn fingerprint(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::json;
 
     use super::Outcome::{Done, ExistsAlready, Unsure};
     use super::*;
-    use crate::role::plan::NewRole;
-    use crate::role::{Change, Owner};
+    use crate::role::{Change, InlinePolicy, NewRole, Owner};
 
     fn document(action: &str) -> Document {
         let statement = json!({"Effect": "Allow", "Action": action, "Resource": "*"});
         let whole = json!({"Version": "2012-10-17", "Statement": statement});
         Document::from_value(&whole).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    const POLICY: &str = "policy";
+
+    fn put(action: &str) -> Write {
+        Write::PutRolePolicy(InlinePolicy { name: POLICY.into(), document: document(action) })
+    }
+
+    fn live_document(action: &str) -> LiveDocument {
+        LiveDocument::Document(document(action))
     }
 
     fn owner_tags(uid: &str) -> BTreeMap<String, String> {
@@ -213,26 +226,31 @@ mod tests {
     fn live() -> ObservedRole {
         ObservedRole {
             tags: owner_tags("u1"),
-            trust_policy: document("sts:AssumeRole").to_string(),
-            permissions_policy: Some(document("a:Old").to_string()),
+            trust_policy: live_document("sts:AssumeRole"),
+            inline_policies: BTreeMap::from([(POLICY.into(), Some(live_document("a:Old")))]),
             ..ObservedRole::default()
         }
     }
 
     #[test]
     fn a_read_that_lacks_a_write_is_told_from_one_that_has_it() {
-        let put = || Write::PutRolePolicy(document("a:New"));
+        let put = || put("a:New");
         let trust = || Write::UpdateAssumeRolePolicy(document("sts:Other"));
         let claim = || Write::TagRole(owner_tags("u2"));
-        let off = || Write::DeleteRolePolicy(PERMISSIONS_POLICY_NAME.into());
+        let off = || Write::DeleteRolePolicy(POLICY.into());
         let others = || Write::DeleteRolePolicy("other".into());
         let with = |change: fn(&mut ObservedRole)| {
             let mut live = live();
             change(&mut live);
             Some(live)
         };
-        let new = with(|live| live.permissions_policy = Some(document("a:New").to_string()));
-        let without = with(|live| live.permissions_policy = None);
+        let new = with(|live| {
+            live.inline_policies.insert(POLICY.into(), Some(live_document("a:New")));
+        });
+        let without = with(|live| live.inline_policies.clear());
+        let named = with(|live| {
+            live.inline_policies.insert(POLICY.into(), None);
+        });
         let taken = with(|live| live.tags = owner_tags("u2"));
         let table = [
             ("nothing written", vec![], Some(live()), true),
@@ -253,6 +271,8 @@ mod tests {
             ("policy put, the new one", vec![(put(), Done)], new.clone(), true),
             ("policy put, none", vec![(put(), Done)], without.clone(), false),
             ("policy perhaps put", vec![(put(), Unsure)], Some(live()), true),
+            ("policy put, and there by name", vec![(put(), Done)], named.clone(), true),
+            ("policy off, still there by name", vec![(off(), Done)], named, false),
             ("policy off, still there", vec![(off(), Done)], Some(live()), false),
             ("policy off and on", vec![(off(), Done), (put(), Done)], new, true),
             ("another policy off", vec![(others(), Done)], Some(live()), true),
@@ -271,26 +291,28 @@ mod tests {
             for (write, outcome) in &writes {
                 recent.note(write, *outcome);
             }
-            assert_eq!(recent.are_shown_by(observed.as_ref()), expected, "{case}");
+            assert_eq!(recent.are_shown_by(observed.as_ref(), POLICY), expected, "{case}");
         }
     }
 
     #[test]
     fn a_part_that_may_or_may_not_have_been_written_is_settled_by_writing_it() {
-        let plan = |writes: Vec<Write>| Plan {
-            changes: writes
+        let plan = |part: Option<(Part, Write)>| Plan {
+            changes: part
                 .into_iter()
-                .map(|write| Change { write, differences: Vec::new() })
+                .map(|(part, write)| Change { part, write, differences: Vec::new() })
                 .collect(),
             extra_policies: Vec::new(),
         };
+        let puts = || Some((Part::PermissionsPolicy, put("a:Old")));
         let mut recent = RecentWrites::default();
-        assert!(recent.are_settled_by(&plan(Vec::new())));
-        recent.note(&Write::PutRolePolicy(document("a:New")), Outcome::Unsure);
-        assert!(!recent.are_settled_by(&plan(Vec::new())));
-        assert!(recent.are_settled_by(&plan(vec![Write::PutRolePolicy(document("a:Old"))])));
-        let unknown = RecentWrites::default().after_an_earlier_process();
-        assert!(!unknown.are_settled_by(&plan(Vec::new())));
-        assert!(unknown.are_settled_by(&plan(vec![created()])));
+        assert!(recent.are_settled_by(&plan(None), POLICY));
+        recent.note(&put("a:New"), Outcome::Unsure);
+        assert!(!recent.are_settled_by(&plan(None), POLICY));
+        assert!(recent.are_settled_by(&plan(None), "another"));
+        assert!(recent.are_settled_by(&plan(puts()), POLICY));
+        let unknown = RecentWrites::default().after_an_earlier_process(POLICY);
+        assert!(!unknown.are_settled_by(&plan(None), POLICY));
+        assert!(unknown.are_settled_by(&plan(Some((Part::Role, created()))), POLICY));
     }
 }

@@ -2,9 +2,50 @@
 //! it trims: so two keys count as one here when any usual way of comparing would find them equal. In doubt
 //! a key is refused, because one that IAM takes for an ownership tag overwrites that tag.
 
+use std::collections::BTreeMap;
+
+use thiserror::Error;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::ownership::RESERVED_TAG_PREFIX;
+
+/// Why no role may be given tags with these keys.
+#[derive(Debug, Error)]
+pub enum InvalidKeys {
+    /// A key is reserved, or could be taken for one that is.
+    #[error(
+        "the key {0:?} is reserved; keys must not begin with aws: or {RESERVED_TAG_PREFIX}, in any case or width of letters"
+    )]
+    Reserved(String),
+    /// A key could be taken for another one once it is trimmed.
+    #[error("the key {0:?} begins or ends with white space; remove that")]
+    OuterSpace(String),
+    /// Two keys are one to IAM (IAM user guide, "Rules for tagging in IAM"), or could be.
+    #[error(
+        "{0:?} and {1:?} differ only by case or width, and IAM takes such keys for one; remove one"
+    )]
+    DifferByCase(String, String),
+}
+
+/// Checks keys of tags that a user gives.
+///
+/// # Errors
+/// When IAM could take one for another, or for one that is reserved.
+pub fn check(tags: &BTreeMap<String, String>) -> Result<(), InvalidKeys> {
+    let mut seen = BTreeMap::new();
+    for key in tags.keys() {
+        if is_reserved(key) {
+            return Err(InvalidKeys::Reserved(key.clone()));
+        }
+        if has_outer_space(key) {
+            return Err(InvalidKeys::OuterSpace(key.clone()));
+        }
+        if let Some(other) = seen.insert(folded(key), key) {
+            return Err(InvalidKeys::DifferByCase(other.clone(), key.clone()));
+        }
+    }
+    Ok(())
+}
 
 /// The same for all keys that IAM could take for one: without regard to case, by upper case (which makes an S
 /// of a long s) and by lower case, to width and to other forms of the same letters (NFKC), and to white space at the ends.

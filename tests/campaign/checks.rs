@@ -7,9 +7,9 @@ use std::time::Instant;
 use futures::StreamExt as _;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
-use streamrole::api::{DriftPolicy, PinpointEventStreamRole};
-use streamrole::policy::{Document, PERMISSIONS_POLICY_NAME};
-use streamrole::role::{self, DesiredRole};
+use streamrole::api::{PinpointEventStreamRole, RoleResource};
+use streamrole::policy::Document;
+use streamrole::role::{Declaration, Defaults, DriftPolicy};
 use support::{Applied, By, Role, STALENESS};
 
 use crate::generator::{Generator, is_protected, may_adopt};
@@ -72,7 +72,7 @@ fn says_ready(resource: &PinpointEventStreamRole) -> bool {
     ready.status == "True"
         && ready.observed_generation == resource.metadata.generation
         && ["Synced", "ExtraPolicies"].contains(&ready.reason.as_str())
-        && resource.spec.drift_policy == DriftPolicy::Correct
+        && resource.spec.settings.drift_policy == DriftPolicy::Correct
 }
 
 /// Everything that was wrong since the last time.
@@ -95,7 +95,7 @@ pub(crate) fn violations(
         match generator.written(&sighting.resource) {
             Some(since) => {
                 *sightings.checked.lock().unwrap() += 1;
-                wrong.extend(wrong_ready(&sighting, since, history, cluster));
+                wrong.extend(wrong_ready(&sighting, since, history));
             }
             // The answer to the edit is still on its way.
             None => sightings.waiting.lock().unwrap().push(sighting),
@@ -142,15 +142,10 @@ fn wrong_creation(applied: &Applied, allowed: &mut BTreeMap<String, i64>) -> Opt
 /// Whoever is told Ready may rely on it: since the spec was written there was a moment at which both
 /// documents were as it declares. When an administrator changed the role meanwhile, each document had its
 /// own: between two writes the controller cannot see what somebody does to the part that it wrote first.
-fn wrong_ready(
-    sighting: &Sighting,
-    since: Instant,
-    history: &History,
-    cluster: &str,
-) -> Option<String> {
+fn wrong_ready(sighting: &Sighting, since: Instant, history: &History) -> Option<String> {
     let resource = &sighting.resource;
-    let desired = role::desired(resource, cluster, &role::Defaults::default()).unwrap();
-    let writes = history.of_role(&desired.name.key());
+    let desired = declaration(resource);
+    let writes = history.of_role(&desired.name.as_str().to_ascii_lowercase());
     let states = states(&writes, since, sighting.at);
     let interfered = writes
         .iter()
@@ -204,18 +199,23 @@ fn states(writes: &[Arc<Applied>], since: Instant, until: Instant) -> Vec<Arc<Ro
     states
 }
 
+/// What the resource declares.
+pub(crate) fn declaration(resource: &PinpointEventStreamRole) -> Declaration {
+    RoleResource::from(resource.clone()).declaration(&Defaults::default()).unwrap()
+}
+
 /// Whether both documents are as declared.
-pub(crate) fn is_as(role: &Role, desired: &DesiredRole) -> bool {
+pub(crate) fn is_as(role: &Role, desired: &Declaration) -> bool {
     trusts_as(role, desired) && permits_as(role, desired)
 }
 
-fn trusts_as(role: &Role, desired: &DesiredRole) -> bool {
+fn trusts_as(role: &Role, desired: &Declaration) -> bool {
     says(&role.trust_policy, &desired.trust_policy)
 }
 
-fn permits_as(role: &Role, desired: &DesiredRole) -> bool {
-    let live = role.inline.get(PERMISSIONS_POLICY_NAME);
-    live.is_some_and(|text| says(text, &desired.permissions_policy))
+fn permits_as(role: &Role, desired: &Declaration) -> bool {
+    let live = role.inline.get(&desired.permissions_policy.name);
+    live.is_some_and(|text| says(text, &desired.permissions_policy.document))
 }
 
 fn says(text: &str, document: &Document) -> bool {

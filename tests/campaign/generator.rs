@@ -8,7 +8,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 use streamrole::api::PinpointEventStreamRole;
-use streamrole::policy::PERMISSIONS_POLICY_NAME;
+use streamrole::service::PINPOINT;
 use support::{Role, eventually};
 
 use crate::{Field, NAMESPACES, SLOTS};
@@ -216,14 +216,14 @@ impl Generator {
             22..44 => (
                 "permissions tampered",
                 account.tamper(&role, "permissions", |role| {
-                    role.inline.insert(PERMISSIONS_POLICY_NAME.into(), OTHER_POLICY.into());
+                    role.inline.insert(PINPOINT.policy_name.into(), OTHER_POLICY.into());
                     true
                 }),
             ),
             44..56 => (
                 "permissions removed",
                 account.tamper(&role, "permissions removed", |role| {
-                    role.inline.remove(PERMISSIONS_POLICY_NAME).is_some()
+                    role.inline.remove(PINPOINT.policy_name).is_some()
                 }),
             ),
             56..64 if kind(slot) == Kind::Plain => ("role removed", account.remove(&role)),

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, ResourceExt};
 use streamrole::api::PinpointEventStreamRole;
-use streamrole::role;
 use support::{Controller, eventually, eventually_within};
 
 use crate::Field;
-use crate::checks::is_as;
+use crate::checks::{declaration, is_as};
 use crate::generator::{Generator, Kind, kind, name, role_name};
 
 /// Far more than it takes; what takes longer never ends.
@@ -58,8 +57,7 @@ fn unrest(resource: &PinpointEventStreamRole, slot: usize, field: &Field) -> Opt
         Kind::Foreign => stalled("RoleNotOwned"),
         Kind::Elsewhere | Kind::SecondOfTwo => stalled("RoleOwnedByAnother"),
         Kind::Adopted | Kind::Retained | Kind::FirstOfTwo | Kind::Plain => {
-            let desired =
-                role::desired(resource, &field.cluster, &role::Defaults::default()).unwrap();
+            let desired = declaration(resource);
             let role = field.account.role(&role_name(slot));
             let as_declared = role.as_ref().is_some_and(|role| {
                 is_as(role, &desired)

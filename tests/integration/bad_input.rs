@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use streamrole::api::PinpointEventStreamRole;
-use streamrole::role::{Defaults, DesiredRole, SpecError, desired};
+use streamrole::api::{PinpointEventStreamRole, RoleResource, SpecError};
+use streamrole::role::{Declaration, Defaults};
 
 use crate::world::{World, kinesis_arn};
 
@@ -258,14 +258,14 @@ async fn refused_by_both(world: &World, table: Vec<(&str, Value, &[&str])>) {
 }
 
 /// What the controller says of a spec that is stored.
-fn by_the_controller(spec: &Value) -> Result<DesiredRole, SpecError> {
+fn by_the_controller(spec: &Value) -> Result<Declaration, SpecError> {
     let mut resource = PinpointEventStreamRole::new(
         "bad",
         serde_json::from_value(spec.clone()).expect("the spec fits the type"),
     );
     resource.metadata.namespace = Some("bad-input".into());
     resource.metadata.uid = Some("u1".into());
-    desired(&resource, "c1", &Defaults::default())
+    RoleResource::from(resource).declaration(&Defaults::default())
 }
 
 fn to_kinesis(arn: &str) -> Value {
@@ -600,7 +600,7 @@ async fn a_name_that_would_not_fit_a_tag_is_refused() {
 async fn an_explicit_null_means_the_default_where_there_is_one() {
     let world = World::without_controller("null").await;
     let stored = world.apply("events", &with(json!({"path": null, "driftPolicy": null}))).await;
-    assert_eq!(stored.spec.path, "/");
+    assert_eq!(stored.spec.settings.path, "/");
 }
 
 #[tokio::test]

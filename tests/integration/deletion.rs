@@ -83,9 +83,9 @@ async fn a_resource_that_takes_the_place_of_one_that_vanished_has_its_role_back(
     });
     let params = PatchParams::apply("user");
     let successor = world.resources.patch("events", &params, &Patch::Apply(paused)).await.unwrap();
-    eventually("the vanished one to be known to be declared anew", || async {
+    eventually("the vanished one to be known to be recreated", || async {
         let log = world.log();
-        if log.contains("declared anew before its role could be let go") {
+        if log.contains("recreated before its role could be cleaned up") {
             Ok(())
         } else {
             Err(log)

@@ -119,7 +119,7 @@ async fn a_leader_that_is_asked_to_stop_hands_over_to_the_one_that_stood_by() {
     first.controller.process().signal("TERM");
     let (status, log, proxy) = first.ends().await;
     assert_eq!(status, 0, "{log}");
-    assert!(log.contains("gave the lease streamrole in namespace hands-over back"), "{log}");
+    assert!(log.contains("released the lease streamrole in namespace hands-over"), "{log}");
     proxy.forget_calls();
     second.leads().await;
     assert_ne!(holder(&world).await, Some(held_by), "each process has a name of its own");

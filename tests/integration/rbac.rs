@@ -259,7 +259,7 @@ async fn without(missing: &'static Right) {
     if matches!(missing.need, Need::FindLease | Need::MakeLease | Need::KeepLease) {
         case.grant(true).await;
         case.start().await;
-        case.says(&["leads"]).await;
+        case.says(&["leading"]).await;
         case.grant(false).await;
         if missing.need != Need::KeepLease {
             let leases: Api<Lease> =

@@ -100,7 +100,12 @@ async fn what_was_stored_under_the_first_schema_reads_and_is_worked_on_under_the
     let edit = Patch::Merge(json!({"spec": {"description": "edited"}}));
     for name in ["full", "minimal"] {
         let edited = typed.patch(name, &PatchParams::default(), &edit).await.unwrap();
-        assert_eq!(edited.spec.description.as_deref(), Some("edited"), "{}", edited.name_any());
+        assert_eq!(
+            edited.spec.settings.description.as_deref(),
+            Some("edited"),
+            "{}",
+            edited.name_any()
+        );
     }
 
     let options = ControllerOptions::new(binary(), stack.iam_url());

@@ -8,22 +8,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::{Resource as _, ResourceExt as _};
+use tokio::time::Instant;
 
-use crate::api::PinpointEventStreamRole;
-use crate::role::{self, Defaults, Precedence, RoleKey};
+use crate::api::RoleResource;
+use crate::role::{Defaults, Precedence, RoleKey};
 
-use super::super::settled;
+use super::super::lifecycle;
 use super::Key;
-
-/// How long a role is kept for a resource that was deleted, in case it is being recreated.
-const RECREATION: Duration = Duration::from_secs(5);
 
 /// What one resource declares.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Claim {
+pub(crate) struct Claim {
     pub role: Arc<RoleKey>,
     rank: Rank,
 }
@@ -38,26 +36,21 @@ struct Rank {
 }
 
 impl Claim {
-    /// What `resource` declares; `None` when its spec names no role. `cluster` and `defaults` as in
-    /// [`role::desired`].
-    pub(super) fn of(
-        resource: &PinpointEventStreamRole,
-        cluster: &str,
-        defaults: &Defaults,
-    ) -> Option<Self> {
-        let role = Arc::new(role::role_key(resource, defaults).ok()?);
-        let is_idle = settled::hands_off(resource).is_some()
+    /// What `resource` declares; `None` when its spec names no role.
+    pub(crate) fn of(resource: &RoleResource, cluster: &str, defaults: &Defaults) -> Option<Self> {
+        let role = Arc::new(resource.role_key(defaults).ok()?);
+        let is_idle = lifecycle::hands_off(resource).is_some()
             || resource.meta().deletion_timestamp.is_some()
-            || role::desired(resource, cluster, defaults).is_err();
+            || resource.desired(cluster, defaults).is_err();
         let created = resource.creation_timestamp().map_or(i64::MAX, |time| time.0.as_second());
-        let is_explicit = resource.spec.role_name.is_some();
+        let is_explicit = resource.settings().role_name.is_some();
         Some(Self { role, rank: Rank { is_idle, is_explicit, created } })
     }
 }
 
 /// Where a resource stands among those that declare its role.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(in crate::controller) enum Turn {
+pub(crate) enum Turn {
     /// No other goes before it.
     First,
     /// The other goes before it.
@@ -68,7 +61,7 @@ pub(in crate::controller) enum Turn {
 
 /// All claims.
 #[derive(Debug, Default)]
-pub(super) struct Claims {
+pub(crate) struct Claims {
     by_resource: HashMap<Key, Claim>,
     in_order: BTreeSet<(Arc<RoleKey>, Rank, Key)>,
     /// Whom the tags of a role name that several declare, where a look at it has shown that.
@@ -78,7 +71,7 @@ pub(super) struct Claims {
 
 impl Claims {
     /// The resource now declares this. Returns those whose turn may have changed: the old and the new first.
-    pub(super) fn set(&mut self, resource: &Key, claim: Option<Claim>, now: Instant) -> Vec<Key> {
+    pub(crate) fn set(&mut self, resource: &Key, claim: Option<Claim>, now: Instant) -> Vec<Key> {
         if self.by_resource.get(resource) == claim.as_ref() {
             return Vec::new();
         }
@@ -112,15 +105,21 @@ impl Claims {
             .collect()
     }
 
-    /// The resource is gone. Returns those whose turn may have changed.
-    pub(super) fn forget(&mut self, resource: &Key, now: Instant) -> Vec<Key> {
+    /// The resource is gone, and its role is kept for so long, in case it is being recreated. Returns those whose turn may
+    /// have changed.
+    pub(crate) fn forget(
+        &mut self,
+        resource: &Key,
+        now: Instant,
+        reservation: Duration,
+    ) -> Vec<Key> {
         let Some(role) = self.by_resource.get(resource).map(|claim| Arc::clone(&claim.role)) else {
             return Vec::new();
         };
         let was_first = self.leader(&role) == Some(resource);
         let mut concerned = self.set(resource, None, now);
         if was_first && let Some(next) = self.first(&role).cloned() {
-            self.reserved.insert(role, (resource.clone(), now + RECREATION));
+            self.reserved.insert(role, (resource.clone(), now + reservation));
             concerned.push(next);
         }
         concerned.dedup();
@@ -148,13 +147,14 @@ impl Claims {
 
     fn of<'a>(&'a self, role: &'a Arc<RoleKey>) -> impl Iterator<Item = (Rank, &'a Key)> {
         let begin = Rank { is_idle: false, is_explicit: false, created: i64::MIN };
-        let begin = (Arc::clone(role), begin, Key::default());
+        let key = Key { kind: "", namespace: "".into(), name: "".into() };
+        let begin = (Arc::clone(role), begin, key);
         let claims = self.in_order.range(begin..).take_while(move |(of, ..)| of == role);
         claims.map(|(_, rank, key)| (*rank, key))
     }
 
     /// Where the resource stands. `may_own` says that the tags may name it although no look has shown that.
-    pub(super) fn turn(&self, resource: &Key, may_own: bool, now: Instant) -> Turn {
+    pub(crate) fn turn(&self, resource: &Key, may_own: bool, now: Instant) -> Turn {
         let Some(claim) = self.by_resource.get(resource) else { return Turn::First };
         let role = &claim.role;
         if let Some((other, until)) = self.reserved.get(role)
@@ -185,7 +185,7 @@ impl Claims {
 
     /// Notes whom a role's tags name, if several declare the role and that one is among them. Returns `true` when that
     /// is news.
-    pub(super) fn note_holder(&mut self, role: &RoleKey, holder: &Key) -> bool {
+    pub(crate) fn note_holder(&mut self, role: &RoleKey, holder: &Key) -> bool {
         let Some(claim) = self.by_resource.get(holder).filter(|claim| *claim.role == *role) else {
             return false;
         };
@@ -197,12 +197,12 @@ impl Claims {
     }
 
     /// Notes that a role's tags name none of those that declare it.
-    pub(super) fn note_no_holder(&mut self, role: &RoleKey) {
+    pub(crate) fn note_no_holder(&mut self, role: &RoleKey) {
         self.holders.remove(role);
     }
 
     /// Whether the resource declares this role.
-    pub(super) fn declares(&self, resource: &Key, role: &RoleKey) -> bool {
+    pub(crate) fn declares(&self, resource: &Key, role: &RoleKey) -> bool {
         self.by_resource.get(resource).is_some_and(|claim| *claim.role == *role)
     }
 }
@@ -211,6 +211,8 @@ impl Claims {
 mod tests {
     use super::*;
     use crate::policy::AccountId;
+
+    const RECREATION: Duration = Duration::from_secs(5);
 
     fn role(name: &str) -> Arc<RoleKey> {
         let account = AccountId::parse("111122223333").unwrap_or_else(|error| panic!("{error}"));
@@ -222,7 +224,8 @@ mod tests {
     }
 
     fn key(path: &str) -> Key {
-        Key::parse(path).unwrap_or_default()
+        let (namespace, name) = path.split_once('/').unwrap_or_default();
+        Key { kind: "K", namespace: namespace.into(), name: name.into() }
     }
 
     fn behind(path: &str, why: Precedence) -> Turn {
@@ -302,9 +305,9 @@ mod tests {
                 all.set(&key(&format!("a/{index:04}")), Some(claim(10 + index, true, false)), now);
             assert_eq!(concerned, Vec::new(), "{index}");
         }
-        assert_eq!(all.forget(&key("a/0042"), now), Vec::new());
+        assert_eq!(all.forget(&key("a/0042"), now, RECREATION), Vec::new());
         assert_eq!(all.set(&key("b/x"), Some(claim(1, true, false)), now), [key("a/0000")]);
-        assert_eq!(all.forget(&key("b/x"), now), [key("a/0000")]);
+        assert_eq!(all.forget(&key("b/x"), now, RECREATION), [key("a/0000")]);
         // Paused, it keeps nobody from the role.
         let concerned = all.set(&key("a/0000"), Some(claim(10, true, true)), now);
         assert_eq!(concerned, [key("a/0001")]);
@@ -317,7 +320,7 @@ mod tests {
         let mut all = Claims::default();
         all.set(&key("a/x"), Some(claim(1, false, false)), now);
         all.set(&key("evil/x"), Some(claim(2, true, false)), now);
-        assert_eq!(all.forget(&key("a/x"), now), [key("evil/x")]);
+        assert_eq!(all.forget(&key("a/x"), now, RECREATION), [key("evil/x")]);
         assert_eq!(all.turn(&key("evil/x"), false, now), Turn::Reserved(key("a/x"), RECREATION));
         assert_eq!(all.turn(&key("evil/x"), false, now + RECREATION), Turn::First);
         all.set(&key("a/x"), Some(claim(9, false, false)), now);
@@ -337,7 +340,7 @@ mod tests {
         // It is being deleted, and has the role until it is gone.
         assert_eq!(all.set(&key("c/x"), Some(claim(3, true, true)), now), Vec::new());
         assert_eq!(all.turn(&key("a/x"), false, now), behind("c/x", Precedence::Owns));
-        assert_eq!(all.forget(&key("c/x"), now), [key("a/x")]);
+        assert_eq!(all.forget(&key("c/x"), now, RECREATION), [key("a/x")]);
         assert_eq!(all.turn(&key("a/x"), false, now + RECREATION), Turn::First);
         assert_eq!(
             all.turn(&key("b/x"), false, now + RECREATION),

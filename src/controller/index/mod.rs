@@ -2,35 +2,38 @@
 //! writes nothing and asks nothing. What an event calls for comes back as [`Heard`].
 
 mod claims;
-mod lean;
+mod object;
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;
-use kube::{Resource, ResourceExt as _};
+use kube::{Resource as _, ResourceExt as _};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::api::{
-    ABANDON_ANNOTATION, PAUSED_ANNOTATION, PinpointEventStreamRole,
-    RECONCILE_REQUESTED_AT_ANNOTATION,
+    ABANDON_ANNOTATION, Kind, PAUSED_ANNOTATION, RECONCILE_REQUESTED_AT_ANNOTATION, RoleResource,
 };
-use crate::role::{Defaults, Owner, RoleKey, Standing};
+use crate::role::{Defaults, Owner, ResourceName, RoleKey, Standing};
 
-use super::settled;
+use super::lifecycle;
 
 use claims::{Claim, Claims};
 
-pub(super) use claims::Turn;
-pub(super) use lean::{Guarded, Unreadable};
+pub(crate) use claims::Turn;
+pub(crate) use object::{InvalidObject, StoredObject};
 
 /// Which resource.
-#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(super) struct Key {
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Key {
+    /// Its kind.
+    pub kind: &'static str,
     /// Its namespace.
     pub namespace: Arc<str>,
     /// Its name.
@@ -38,46 +41,65 @@ pub(super) struct Key {
 }
 
 impl Key {
-    pub(super) fn of(resource: &impl Resource) -> Self {
-        let meta = resource.meta();
+    pub(crate) fn of(resource: &RoleResource) -> Self {
+        Self::new(resource.kind, &resource.metadata)
+    }
+
+    pub(crate) fn of_object(object: &StoredObject) -> Self {
+        Self::new(object.kind(), object.meta())
+    }
+
+    fn new(kind: &'static Kind, meta: &ObjectMeta) -> Self {
         Self {
+            kind: kind.name,
             namespace: meta.namespace.as_deref().unwrap_or_default().into(),
             name: meta.name.as_deref().unwrap_or_default().into(),
         }
     }
 
-    /// Reads `namespace/name`.
-    pub(super) fn parse(path: &str) -> Option<Self> {
-        let (namespace, name) = path.split_once('/')?;
-        Some(Self { namespace: namespace.into(), name: name.into() })
+    /// The resource that the tags of a role name, if it is of a known kind.
+    fn of_owner(owner: &Owner) -> Option<Self> {
+        let ResourceName { kind, namespace, name } = ResourceName::of_tag(&owner.resource)?;
+        let kind = Kind::named(&kind)?.name;
+        Some(Self { kind, namespace: namespace.into(), name: name.into() })
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
     }
 }
 
 /// What an event calls for.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(crate) struct Heard {
     /// The resource, if it has to be reconciled.
-    pub changed: Option<Arc<Guarded>>,
+    pub changed: Option<Arc<StoredObject>>,
     /// The resource, if it is gone, as it was last.
-    pub gone: Option<Arc<Guarded>>,
+    pub gone: Option<Arc<StoredObject>>,
     /// Those whose turn at a role may have come or gone.
     pub concerned: Vec<Key>,
     /// Those that a list no longer has.
-    pub unlisted: Vec<Arc<Guarded>>,
+    pub unlisted: Vec<Arc<StoredObject>>,
+}
+
+/// What one watch covers.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Scope {
+    /// A kind.
+    pub kind: &'static str,
+    /// A namespace; `None` for all.
+    pub namespace: Option<Arc<str>>,
 }
 
 /// All watched resources.
-pub(super) struct Index {
+pub(crate) struct Index {
     /// The watched namespaces; all when empty.
     namespaces: Vec<String>,
     cluster: String,
     defaults: Arc<Defaults>,
+    reservation: Duration,
     state: Mutex<State>,
     heard: Notify,
 }
@@ -87,37 +109,49 @@ struct State {
     entries: HashMap<Key, Entry>,
     claims: Claims,
     /// Of a list that is being read: what it had so far.
-    listed: HashMap<Option<String>, HashSet<Key>>,
-    /// The namespaces that were listed whole, or `None` when all were.
-    seen: HashSet<Option<String>>,
+    listed: HashMap<Scope, HashSet<Key>>,
+    /// What was listed whole.
+    seen: HashSet<Scope>,
 }
 
 struct Entry {
-    resource: Arc<Guarded>,
+    resource: Arc<StoredObject>,
     trigger: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Time {
+    now: Instant,
+    reservation: Duration,
 }
 
 impl Index {
     /// An index of these namespaces, or of all when there are none, in the cluster with this id.
-    pub(super) fn new(namespaces: &[String], cluster: &str, defaults: Arc<Defaults>) -> Self {
-        let (state, heard) = (Mutex::default(), Notify::new());
-        Self { namespaces: namespaces.to_vec(), cluster: cluster.into(), defaults, state, heard }
+    pub(crate) fn new(
+        namespaces: &[String],
+        cluster: &str,
+        defaults: Arc<Defaults>,
+        reservation: Duration,
+    ) -> Self {
+        Self {
+            namespaces: namespaces.to_vec(),
+            cluster: cluster.into(),
+            defaults,
+            reservation,
+            state: Mutex::default(),
+            heard: Notify::new(),
+        }
     }
 
-    /// Takes note of what the watch of `namespace` (`None`: of all) heard.
-    pub(super) fn hear(
-        &self,
-        namespace: Option<&str>,
-        event: Event<Guarded>,
-        now: Instant,
-    ) -> Heard {
-        let heard = self.note(namespace, event, now);
+    /// Takes note of what the watch of `scope` heard.
+    pub(crate) fn hear(&self, scope: &Scope, event: Event<StoredObject>, now: Instant) -> Heard {
+        let heard = self.note(scope, event, now);
         self.heard.notify_waiters();
         heard
     }
 
     /// Returns when another version of the resource than this one was heard of, or that it is gone.
-    pub(super) async fn newer_than(&self, key: &Key, version: &str) {
+    pub(crate) async fn newer_than(&self, key: &Key, version: &str) {
         loop {
             let heard = self.heard.notified();
             let mut heard = std::pin::pin!(heard);
@@ -131,48 +165,54 @@ impl Index {
         }
     }
 
-    fn note(&self, namespace: Option<&str>, event: Event<Guarded>, now: Instant) -> Heard {
+    fn note(&self, scope: &Scope, event: Event<StoredObject>, now: Instant) -> Heard {
         let mut state = self.lock();
+        let time = Time { now, reservation: self.reservation };
         match event {
             Event::Apply(resource) => {
                 let claim = self.claim(&resource);
-                state.apply(resource, claim, now)
+                state.apply(resource, claim, time)
             }
             Event::Delete(resource) => {
-                let heard = state.delete(&Key::of(&resource), now);
+                let heard = state.delete(&Key::of_object(&resource), time);
                 // As it was at the very last.
                 Heard { gone: heard.gone.map(|_| Arc::new(resource)), ..heard }
             }
             Event::Init => {
-                state.listed.insert(namespace.map(Into::into), HashSet::new());
+                state.listed.insert(scope.clone(), HashSet::new());
                 Heard::default()
             }
             Event::InitApply(resource) => {
-                let key = Key::of(&resource);
-                state.listed.entry(namespace.map(Into::into)).or_default().insert(key);
+                let key = Key::of_object(&resource);
+                state.listed.entry(scope.clone()).or_default().insert(key);
                 let claim = self.claim(&resource);
-                state.apply(resource, claim, now)
+                state.apply(resource, claim, time)
             }
             Event::InitDone => {
-                state.seen.insert(namespace.map(Into::into));
-                let listed = state.listed.remove(&namespace.map(Into::into)).unwrap_or_default();
-                state.keep_only(namespace, &listed, now)
+                state.seen.insert(scope.clone());
+                let listed = state.listed.remove(scope).unwrap_or_default();
+                state.keep_only(scope, &listed, time)
             }
         }
     }
 
     /// Every resource.
-    pub(super) fn all(&self) -> Vec<Arc<Guarded>> {
+    pub(crate) fn all(&self) -> Vec<Arc<StoredObject>> {
         self.lock().entries.values().map(|entry| Arc::clone(&entry.resource)).collect()
     }
 
+    /// The uid of every resource.
+    pub(crate) fn uids(&self) -> Vec<String> {
+        self.all().iter().filter_map(|resource| resource.uid()).collect()
+    }
+
     /// The resource of this key.
-    pub(super) fn get(&self, key: &Key) -> Option<Arc<Guarded>> {
+    pub(crate) fn get(&self, key: &Key) -> Option<Arc<StoredObject>> {
         self.lock().entries.get(key).map(|entry| Arc::clone(&entry.resource))
     }
 
     /// Where `resource` stands among those that declare its role.
-    pub(super) fn turn(&self, resource: &PinpointEventStreamRole, now: Instant) -> Turn {
+    pub(crate) fn turn(&self, resource: &RoleResource, now: Instant) -> Turn {
         // A status that names a role calls for a look at that role's tags, and is no proof by itself.
         let may_own = resource.status.as_ref().is_some_and(|status| status.role_arn.is_some());
         self.lock().claims.turn(&Key::of(resource), may_own, now)
@@ -180,10 +220,10 @@ impl Index {
 
     /// Notes whom the tags of a role name, as a look has shown. Returns the resource that has to be told that its turn
     /// has come.
-    pub(super) fn note_owner(&self, role: &RoleKey, owner: Option<&Owner>) -> Option<Key> {
+    pub(crate) fn note_owner(&self, role: &RoleKey, owner: Option<&Owner>) -> Option<Key> {
         let mut state = self.lock();
         let owner = owner.filter(|owner| owner.cluster == self.cluster);
-        let key = owner.and_then(|owner| Key::parse(&owner.resource));
+        let key = owner.and_then(Key::of_owner);
         let Some(key) = key.filter(|key| state.claims.declares(key, role)) else {
             state.claims.note_no_holder(role);
             return None;
@@ -193,8 +233,8 @@ impl Index {
 
     /// What is known of the object that the tags of `role` name, when another resource of its own cluster declares that
     /// role. An object that cannot be seen is taken to exist, and one that was recreated to want its role back.
-    pub(super) fn standing(&self, owner: &Owner, role: &RoleKey) -> Standing {
-        let Some(key) = Key::parse(&owner.resource) else {
+    pub(crate) fn standing(&self, owner: &Owner, role: &RoleKey) -> Standing {
+        let Some(key) = Key::of_owner(owner) else {
             return Standing::Keeps;
         };
         let state = self.lock();
@@ -203,26 +243,30 @@ impl Index {
             // What it declares cannot be read.
             Some(found) if found.resource.0.is_err() => Standing::Keeps,
             Some(_) if state.claims.declares(&key, role) => Standing::Keeps,
-            Some(_) | None if state.sees(&key.namespace) => Standing::Gone,
+            Some(_) | None if state.sees(&key) => Standing::Gone,
             Some(_) | None => Standing::Keeps,
         }
     }
 
     /// Whether no resource declares a role whose tags name this cluster. A resource that could not be seen, or cannot be
     /// read, may declare it.
-    pub(super) fn is_orphan(&self, owner: &Owner, role: &RoleKey) -> bool {
+    pub(crate) fn is_orphan(&self, owner: &Owner, role: &RoleKey) -> bool {
         if owner.cluster != self.cluster {
             return false;
         }
-        let Some(key) = Key::parse(&owner.resource) else { return self.namespaces.is_empty() };
+        let Some(key) = Key::of_owner(owner) else {
+            // Of a kind that this version does not know it can be a newer version's.
+            let is_of_a_kind = ResourceName::of_tag(&owner.resource).is_some();
+            return self.namespaces.is_empty() && !is_of_a_kind;
+        };
         let state = self.lock();
         let is_readable = |entry: &Entry| entry.resource.0.is_ok();
-        state.sees(&key.namespace)
+        state.sees(&key)
             && state.entries.get(&key).is_none_or(is_readable)
             && !state.claims.declares(&key, role)
     }
 
-    fn claim(&self, resource: &Guarded) -> Option<Claim> {
+    fn claim(&self, resource: &StoredObject) -> Option<Claim> {
         let resource = resource.0.as_ref().ok()?;
         Claim::of(resource, &self.cluster, &self.defaults)
     }
@@ -233,31 +277,40 @@ impl Index {
 }
 
 impl State {
-    /// Whether what is not found in this namespace does not exist. One that the API server denies is not seen.
-    fn sees(&self, namespace: &str) -> bool {
-        self.seen.contains(&None) || self.seen.contains(&Some(namespace.to_owned()))
+    /// Whether a resource of this key that is not found does not exist. One that the API server denies is not seen.
+    fn sees(&self, key: &Key) -> bool {
+        let scope = |namespace| Scope { kind: key.kind, namespace };
+        self.seen.contains(&scope(None))
+            || self.seen.contains(&scope(Some(Arc::clone(&key.namespace))))
     }
 
-    fn apply(&mut self, resource: Guarded, claim: Option<Claim>, now: Instant) -> Heard {
-        let (key, trigger) = (Key::of(&resource), trigger(&resource));
+    fn apply(&mut self, resource: StoredObject, claim: Option<Claim>, time: Time) -> Heard {
+        let (key, trigger) = (Key::of_object(&resource), trigger(&resource));
         let resource = Arc::new(resource);
         let entry = Entry { resource: Arc::clone(&resource), trigger };
         let before = self.entries.insert(key.clone(), entry);
         let is_same =
             |before: &Entry| before.trigger == trigger && before.resource.uid() == resource.uid();
-        let concerned = self.claims.set(&key, claim, now);
+        let concerned = self.claims.set(&key, claim, time.now);
         let changed = (!before.as_ref().is_some_and(is_same)).then_some(resource);
         Heard { changed, concerned, ..Heard::default() }
     }
 
-    fn delete(&mut self, key: &Key, now: Instant) -> Heard {
+    fn delete(&mut self, key: &Key, time: Time) -> Heard {
         let gone = self.entries.remove(key).map(|entry| entry.resource);
-        Heard { gone, concerned: self.claims.forget(key, now), ..Heard::default() }
+        Heard {
+            gone,
+            concerned: self.claims.forget(key, time.now, time.reservation),
+            ..Heard::default()
+        }
     }
 
-    /// Drops what a list of `namespace` did not have: it went unheard.
-    fn keep_only(&mut self, namespace: Option<&str>, listed: &HashSet<Key>, now: Instant) -> Heard {
-        let is_of = |key: &Key| namespace.is_none_or(|namespace| *key.namespace == *namespace);
+    /// Drops what a list of `scope` did not have: it went unheard.
+    fn keep_only(&mut self, scope: &Scope, listed: &HashSet<Key>, time: Time) -> Heard {
+        let is_of = |key: &Key| {
+            key.kind == scope.kind
+                && scope.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace)
+        };
         let stale: Vec<_> = self
             .entries
             .keys()
@@ -266,7 +319,7 @@ impl State {
             .collect();
         let mut heard = Heard::default();
         for key in stale {
-            let gone = self.delete(&key, now);
+            let gone = self.delete(&key, time);
             heard.unlisted.extend(gone.gone);
             heard.concerned.extend(gone.concerned);
         }
@@ -276,11 +329,11 @@ impl State {
 
 /// What a change must touch to call for a reconcile: the spec, deletion, our finalizer, our annotations. Never
 /// the status, or each write of ours would call for another reconcile.
-fn trigger(resource: &Guarded) -> u64 {
+fn trigger(resource: &StoredObject) -> u64 {
     let meta = resource.meta();
     let mut hash = DefaultHasher::new();
     (meta.generation, meta.deletion_timestamp.is_some()).hash(&mut hash);
-    settled::is_guarded(resource).hash(&mut hash);
+    lifecycle::has_finalizer(resource).hash(&mut hash);
     for annotation in [PAUSED_ANNOTATION, ABANDON_ANNOTATION, RECONCILE_REQUESTED_AT_ANNOTATION] {
         resource.annotations().get(annotation).hash(&mut hash);
     }

@@ -1,0 +1,35 @@
+//! The kinds that the program serves: a row each.
+
+use std::sync::Arc;
+
+use super::crd::crd;
+use super::kind::{Kind, read};
+use super::resource::RoleResource;
+use super::v1alpha1::{PinpointEventStreamRole, PinpointEventStreamRoleSpec};
+
+/// Every kind that the program serves.
+pub static KINDS: [&Kind; 1] = [&PINPOINT_EVENT_STREAM_ROLE];
+
+static PINPOINT_EVENT_STREAM_ROLE: Kind = Kind {
+    name: "PinpointEventStreamRole",
+    plural: "pinpointeventstreamroles",
+    group: "streamrole.dev",
+    version: "v1alpha1",
+    crd: crd::<PinpointEventStreamRole>,
+    read: read::<PinpointEventStreamRoleSpec>,
+};
+
+impl Kind {
+    /// The kind of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        KINDS.into_iter().find(|kind| kind.name == name)
+    }
+}
+
+impl From<PinpointEventStreamRole> for RoleResource {
+    fn from(resource: PinpointEventStreamRole) -> Self {
+        let PinpointEventStreamRole { metadata, spec, status } = resource;
+        Self { kind: &PINPOINT_EVENT_STREAM_ROLE, metadata, spec: Arc::new(spec), status }
+    }
+}

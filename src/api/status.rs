@@ -1,0 +1,110 @@
+//! The status that every kind of resource has.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::conditions::ConditionType;
+
+/// What the controller last saw of the role and did about it.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleStatus {
+    /// The generation of the spec that the conditions speak of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// The reason of the condition `Ready`, where field selectors can reach it, as in
+    /// `kubectl get pesr --field-selector status.reason=AccessDenied`.
+    #[schemars(length(max = 1024))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+
+    /// Name of the IAM role.
+    #[schemars(length(max = 64))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_name: Option<String>,
+
+    /// ARN of the IAM role.
+    #[schemars(length(max = 2048))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
+
+    /// Stable and unique ID of the IAM role, as in `AROADBQP57FF2AEXAMPLE`. Another ID under the same name
+    /// is another role.
+    #[schemars(length(max = 128))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_id: Option<String>,
+
+    /// Whether the role existed before this resource and was adopted by it. Remembered here, because the tag
+    /// on the role that says so can be stripped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<bool>,
+
+    /// The stream that events go to, shortened for people: `kinesis/<stream>` or `firehose/<stream>`.
+    #[schemars(length(max = 256))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+
+    /// Keys of `spec.tags` and of the controller's default tags that it has put on the role, so that it
+    /// removes them, and only them, when they are declared no more.
+    #[schemars(length(max = 256), inner(length(max = 128)))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub tag_keys: Vec<String>,
+
+    /// The value of the annotation `streamrole.dev/reconcile-requested-at` that was handled last.
+    #[schemars(length(max = 262_144))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+
+    /// When the controller last wrote to IAM for this resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_change_time: Option<Time>,
+
+    /// Differences between the live role and the declaration that were seen and left as they are.
+    #[schemars(length(max = 128))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub drift: Vec<DriftedField>,
+
+    /// `Ready`, `TrustPolicySynced` and `PermissionsPolicySynced`; `Reconciling` and `Stalled` only while
+    /// they are true.
+    #[schemars(length(max = 32))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// One difference between the live role and the declaration.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftedField {
+    /// Where the difference is, as in `trustPolicy.Statement[0].Principal.Service`.
+    #[schemars(length(max = 2048))]
+    pub path: String,
+    /// What the resource declares; absent when it declares nothing there.
+    #[schemars(length(max = 2048))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<String>,
+    /// What the live role has; absent when it has nothing there.
+    #[schemars(length(max = 2048))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<String>,
+}
+
+impl RoleStatus {
+    /// Whether the controller has not looked at the resource yet. The API server gives a new one the
+    /// generation -1, so that kstatus does not take it for a kind of resource that needs no status.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.observed_generation.is_none_or(|generation| generation < 0)
+    }
+
+    /// The condition to wait for; absent until the resource was first looked at.
+    #[must_use]
+    pub fn ready(&self) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str())
+    }
+}

@@ -1,0 +1,7 @@
+//! `streamrole.dev/v1alpha1`, one file a kind. The next version is a folder beside this one.
+
+mod pinpoint_event_stream_role;
+
+pub use pinpoint_event_stream_role::{
+    Destination, PinpointEventStreamRole, PinpointEventStreamRoleSpec, Source,
+};

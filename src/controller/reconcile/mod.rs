@@ -1,0 +1,17 @@
+//! One reconcile of one resource: what may be done, what is done to its role, and when it comes again.
+
+mod account;
+mod apply;
+mod assess;
+mod delete;
+mod invalid_object;
+mod ledger;
+mod orphan;
+mod reconciler;
+mod writers;
+
+pub(crate) use account::Account;
+pub(crate) use assess::{check_caller, compare, turn};
+pub(crate) use invalid_object::REASON as INVALID_OBJECT;
+pub(crate) use orphan::{clean_up_orphans, report_orphan};
+pub(crate) use reconciler::Reconciler;

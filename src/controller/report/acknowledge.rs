@@ -1,0 +1,40 @@
+//! Acknowledges an edit in the status as soon as the watch delivers it: a worker may have to be waited for, IAM may be slow,
+//! and an earlier edit of the same resource may still be at work. Nobody shall take the Ready of an earlier generation for
+//! that of this one. It never overwrites: whoever wrote meanwhile knew more. Failing to do so does no harm, the reconcile
+//! reports how it went.
+
+use futures::{Stream, StreamExt as _};
+use tracing::debug;
+
+use super::super::index::Key;
+use super::super::lifecycle;
+use super::outcome::{Findings, Verdict};
+use super::reporter::Reporter;
+use super::status::status_after;
+
+/// How many are acknowledged at once.
+const AT_ONCE: usize = 8;
+
+/// Acknowledges edits until there can be no more.
+pub(crate) async fn acknowledge(reporter: &Reporter, edited: impl Stream<Item = Key>) {
+    edited.for_each_concurrent(AT_ONCE, |edited| one(reporter, edited)).await;
+}
+
+async fn one(reporter: &Reporter, edited: Key) {
+    let Some(object) = reporter.schedule.index.get(&edited) else { return };
+    let Ok(resource) = &object.0 else { return };
+    // Who does not lead leaves it to the leader.
+    if !reporter.schedule.works() || !lifecycle::is_edited(resource) {
+        return;
+    }
+    let findings = Findings::before(resource);
+    let inputs = reporter.inputs(resource, &findings);
+    let verdict = Verdict::Progressing;
+    let status = status_after(&verdict, &verdict.outcome(inputs), inputs);
+    let (namespace, name) = (&*edited.namespace, &*edited.name);
+    let generation = resource.metadata.generation;
+    match reporter.write_status(resource.kind, &resource.metadata, &status).await {
+        Ok(()) => debug!(namespace, name, generation, "acknowledged the edit"),
+        Err(error) => debug!(namespace, name, generation, "cannot acknowledge the edit: {error}"),
+    }
+}

@@ -1,0 +1,95 @@
+//! Which events a reconcile is worth, and what they say. Pure.
+
+use kube::runtime::events::{Event, EventType};
+
+use crate::api::{EventReason, RoleResource, RoleStatus};
+use crate::policy::shortened;
+use crate::role::{Change, Write};
+
+use super::outcome::{Findings, Outcome};
+
+/// An event's note may hold 1 kB (API reference, `events.k8s.io/v1`).
+const LONGEST_NOTE: usize = 1024;
+
+/// The events of a reconcile: one of what was written, and a warning that is not in the status already.
+pub(super) fn events(
+    resource: &RoleResource,
+    findings: &Findings,
+    outcome: &Outcome,
+    status: &RoleStatus,
+) -> Vec<Event> {
+    let mut events = Vec::new();
+    if !findings.made.is_empty() {
+        events.push(of_changes(findings));
+    }
+    if warns_anew(resource, outcome, status)
+        && let Some(ready) = status.ready()
+    {
+        events.push(event(EventType::Warning, &ready.reason, "Reconcile", &ready.message));
+    }
+    events
+}
+
+/// Whether there is something to warn of that the status does not say yet.
+pub(super) fn warns_anew(resource: &RoleResource, outcome: &Outcome, status: &RoleStatus) -> bool {
+    let said = |status: &RoleStatus| {
+        let ready = status.ready()?;
+        Some((ready.reason.clone(), ready.message.clone(), ready.observed_generation))
+    };
+    outcome.warns && resource.status.as_ref().and_then(said) != said(status)
+}
+
+fn of_changes(findings: &Findings) -> Event {
+    let role = findings.role_name.as_deref().unwrap_or_default();
+    let made = &findings.made;
+    let created = made.iter().any(|change| matches!(change.write, Write::CreateRole(_)));
+    let adopted = made.iter().any(|change| change.write.adopts());
+    let differences = made
+        .iter()
+        .flat_map(|change| &change.differences)
+        .map(ToString::to_string)
+        .collect::<Vec<_>>();
+    let what = format!("{} of the IAM role {role}: {}", parts(made), differences.join("; "));
+    match (created, findings.was_in_sync) {
+        (false, _) if adopted => event(
+            EventType::Normal,
+            EventReason::Adopted.as_str(),
+            "Update",
+            &format!("Adopted {what}"),
+        ),
+        (true, _) => {
+            let note = format!("Created the IAM role {role}: {}.", parts(made));
+            event(EventType::Normal, EventReason::Created.as_str(), "Create", &note)
+        }
+        (false, true) => event(
+            EventType::Normal,
+            EventReason::DriftRepaired.as_str(),
+            "Update",
+            &format!("Repaired {what}"),
+        ),
+        (false, false) => event(
+            EventType::Normal,
+            EventReason::Updated.as_str(),
+            "Update",
+            &format!("Updated {what}"),
+        ),
+    }
+}
+
+/// An event, its note cut to what one may hold.
+pub(crate) fn event(type_: EventType, reason: &str, action: &str, note: &str) -> Event {
+    Event {
+        type_,
+        reason: reason.into(),
+        note: Some(shortened(note, LONGEST_NOTE)),
+        action: action.into(),
+        secondary: None,
+    }
+}
+
+/// The parts that were written, each once.
+pub(super) fn parts(changes: &[Change]) -> String {
+    let mut parts: Vec<_> = changes.iter().map(|change| change.part.to_string()).collect();
+    parts.dedup();
+    parts.join(", ")
+}

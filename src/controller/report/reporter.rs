@@ -1,0 +1,213 @@
+//! Reports how a reconcile went: status, events, log line, metric. What was reported already is not reported again.
+
+use std::sync::Arc;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{ObjectMeta, Patch, PatchParams};
+use kube::runtime::events::EventType;
+use kube::{Api, Client, Resource as _, ResourceExt as _};
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info, info_span, warn};
+
+use crate::api::{CONTROLLER_NAME, Kind, Reason, RoleResource, RoleStatus};
+use crate::telemetry::Metrics;
+use crate::timing::Timing;
+
+use super::super::error::Error;
+use super::super::index::{Key, StoredObject};
+use super::super::runtime::{Requeue, Schedule};
+use super::deletion::DeletionOutcome;
+use super::events::Events;
+use super::notes;
+use super::outcome::{Findings, Inputs, Outcome, Verdict};
+use super::status::status_after;
+
+/// Reports on resources.
+pub(crate) struct Reporter {
+    pub client: Client,
+    pub schedule: Arc<Schedule>,
+    pub requeue: Arc<Requeue>,
+    pub events: Events,
+    pub metrics: Arc<Metrics>,
+    pub timing: Timing,
+}
+
+/// The span of a reconcile. What it came to is filled in with the status.
+pub(crate) fn span(resource: &RoleResource) -> Span {
+    let (namespace, name) = (resource.namespace(), resource.name_any());
+    let generation = resource.metadata.generation;
+    info_span!(
+        "reconcile",
+        namespace,
+        name,
+        generation,
+        role = Empty,
+        reason = Empty,
+        changes = Empty,
+        otel.status_code = Empty
+    )
+}
+
+impl Reporter {
+    /// Writes the status if it says something new, and sends events of what changed. What was edited meanwhile is not
+    /// called ready, nor anything else that was true before. The status is written onto the version that it was made for,
+    /// so that a write which was held up on its way never covers what another leader has written since. Returns what the
+    /// verdict comes to.
+    pub(crate) async fn publish(
+        &self,
+        resource: &RoleResource,
+        findings: &Findings,
+        verdict: &Verdict,
+    ) -> Result<Outcome, Error> {
+        let deadline = Instant::now() + self.timing.status_conflicts;
+        loop {
+            let (latest, is_edited) = self.as_of_now(resource);
+            let verdict = if is_edited { &Verdict::Progressing } else { verdict };
+            let inputs = self.inputs(&latest, findings);
+            let outcome = verdict.outcome(inputs);
+            let status = status_after(verdict, &outcome, inputs);
+            if latest.status.as_ref() != Some(&status) {
+                match self.write_status(latest.kind, &latest.metadata, &status).await {
+                    Ok(()) => {}
+                    Err(Error::Kube(kube::Error::Api(answer)))
+                        if answer.is_conflict() && Instant::now() < deadline =>
+                    {
+                        let version =
+                            latest.metadata.resource_version.as_deref().unwrap_or_default();
+                        let key = Key::of(&latest);
+                        let newer = self.schedule.index.newer_than(&key, version);
+                        // Without the newer one, another conflict says so.
+                        let _ = timeout_at(deadline, newer).await;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            log(&latest, findings, &outcome, &status);
+            self.metrics.reconciled(outcome.reason.as_str());
+            if outcome.reason == Reason::DriftReported
+                && notes::warns_anew(&latest, &outcome, &status)
+            {
+                self.metrics.drift_found();
+            }
+            for event in notes::events(&latest, findings, &outcome, &status) {
+                self.events.send(event, latest.object_ref(&latest.kind));
+            }
+            return Ok(outcome);
+        }
+    }
+
+    /// What a verdict on `resource` depends on now.
+    pub(crate) fn inputs<'a>(
+        &self,
+        resource: &'a RoleResource,
+        findings: &'a Findings,
+    ) -> Inputs<'a> {
+        let propagation = self.timing.iam_propagation;
+        Inputs { resource, findings, now: Timestamp::now(), propagation }
+    }
+
+    /// The resource as it was worked on, with the status that it has by now; or, when its spec was edited since, as that
+    /// edit left it, and `true`.
+    fn as_of_now(&self, resource: &RoleResource) -> (RoleResource, bool) {
+        let latest = self.schedule.latest(resource);
+        let latest = latest.as_ref().and_then(|object| object.0.as_ref().ok());
+        let is_edited = |latest: &RoleResource| {
+            // Deletion counts as a generation too.
+            latest.metadata.generation != resource.metadata.generation
+                && latest.metadata.deletion_timestamp.is_none()
+        };
+        match latest {
+            Some(latest) if is_edited(latest) => (latest.clone(), true),
+            Some(latest) => {
+                let mut resource = resource.clone();
+                resource.status.clone_from(&latest.status);
+                resource.metadata.resource_version.clone_from(&latest.metadata.resource_version);
+                (resource, false)
+            }
+            None => (resource.clone(), false),
+        }
+    }
+
+    /// Reports what became of the role of an object that is going away.
+    pub(crate) fn deleted(&self, object: &StoredObject, outcome: &DeletionOutcome) {
+        let Some((type_, reason, note)) = outcome.event() else { return };
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let reason = reason.as_str();
+        info!(namespace, name, reason, "{note}");
+        let event = notes::event(type_, reason, "Delete", &note);
+        self.events.send(event, object.object_ref(&object.kind()));
+    }
+
+    /// Sends a warning about an object.
+    pub(crate) fn warn(&self, object: &StoredObject, reason: Reason, message: &str) {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        warn!(namespace, name, reason = reason.as_str(), "{message}");
+        let event = notes::event(EventType::Warning, reason.as_str(), "Reconcile", message);
+        self.events.send(event, object.object_ref(&object.kind()));
+    }
+
+    /// Writes the whole status onto the version that is given; the API server refuses it once somebody has
+    /// written meanwhile.
+    pub(crate) async fn write_status(
+        &self,
+        kind: &'static Kind,
+        metadata: &ObjectMeta,
+        status: &RoleStatus,
+    ) -> Result<(), Error> {
+        let namespace = metadata.namespace.as_deref().ok_or(Error::Incomplete("namespace"))?;
+        let api: Api<StoredObject> = Api::namespaced_with(self.client.clone(), namespace, &kind);
+        let name = metadata.name.clone().unwrap_or_default();
+        let precondition = ObjectMeta {
+            name: Some(name.clone()),
+            // So that a status never lands on another object that took the name meanwhile.
+            uid: metadata.uid.clone(),
+            resource_version: metadata.resource_version.clone(),
+            ..ObjectMeta::default()
+        };
+        let body = json!({
+            "apiVersion": format!("{}/{}", kind.group, kind.version),
+            "kind": kind.name,
+            "metadata": precondition,
+            "status": status,
+        });
+        let params = PatchParams::apply(CONTROLLER_NAME).force();
+        let patch = Patch::Apply(body);
+        let written = api.patch_status(&name, &params, &patch);
+        match written.instrument(info_span!("write status")).await {
+            Ok(written) => {
+                let version = written.resource_version().unwrap_or_default();
+                self.requeue.note_told(&written.uid().unwrap_or_default(), &version, status);
+                Ok(())
+            }
+            Err(kube::Error::Api(answer)) if answer.is_not_found() => Err(Error::Unknown),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn log(resource: &RoleResource, findings: &Findings, outcome: &Outcome, status: &RoleStatus) {
+    let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
+    let generation = resource.metadata.generation.unwrap_or_default();
+    let role = findings.role_name.as_deref().unwrap_or_default();
+    let reason = outcome.reason.as_str();
+    let changes = notes::parts(&findings.made);
+    let span = Span::current();
+    span.record("role", role).record("reason", reason).record("changes", &changes);
+    if outcome.warns {
+        span.record("otel.status_code", "ERROR");
+    }
+
+    let is_news = resource.status.as_ref() != Some(status) || !findings.made.is_empty();
+    if !is_news {
+        return;
+    }
+    let message = status.ready().map_or("", |ready| ready.message.as_str());
+    if outcome.warns {
+        warn!(namespace, name, generation, role, reason, changes, "{message}");
+    } else {
+        info!(namespace, name, generation, role, reason, changes, "{message}");
+    }
+}

@@ -1,0 +1,18 @@
+//! What runs the reconciles: the way to the API server, the watches, the queue and the workers, and when something comes
+//! again. Knows no role and no IAM.
+
+mod api_server;
+mod queue;
+mod requeue;
+mod runner;
+mod schedule;
+mod stop;
+mod watches;
+
+pub use api_server::ApiServer;
+pub(crate) use api_server::innermost;
+pub(crate) use requeue::Requeue;
+pub(crate) use runner::{Worker, Workers, work};
+pub(crate) use schedule::{Asides, Schedule, is_orphaned};
+pub(crate) use stop::stopped;
+pub(crate) use watches::Watches;

@@ -1,0 +1,389 @@
+//! Which resources wait for a reconcile, and whose turn is next. Namespaces are served in turn, so that one with ten
+//! thousand changes delays another by the work of a role or two. Pure but for the wake-up: the clock comes in as an argument.
+//!
+//! kube's own queue serves first come, first served and has no notion of who asks; this one exists for that.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::time::Instant;
+
+use tokio::sync::Notify;
+
+use super::super::index::Key;
+
+/// The queue.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    /// How many of one namespace are reconciled at once.
+    share: usize,
+    /// How many of each namespace are being reconciled.
+    running: HashMap<Arc<str>, usize>,
+    /// Those that wait, by namespace.
+    waiting: HashMap<Arc<str>, VecDeque<Key>>,
+    /// Namespaces in which one waits and may be taken, the next one first.
+    turns: VecDeque<Arc<str>>,
+    phases: HashMap<Key, Phase>,
+    number: usize,
+    /// Those that wait for a time.
+    later: BTreeSet<(Instant, Key)>,
+    due: HashMap<Key, Instant>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    Waiting,
+    Running,
+    /// It was asked for again while it ran.
+    RunningAgain(Place),
+}
+
+/// Where a resource joins the queue of its namespace.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    /// Before all others: one that was begun is finished first.
+    First,
+    /// After all others.
+    Last,
+}
+
+impl Queue {
+    /// A queue of which at most `share` of one namespace are reconciled at once: writes to Kubernetes that are slow for
+    /// one namespace must not take all places.
+    pub(crate) fn new(share: usize) -> Self {
+        Self { state: Mutex::new(State::new(share)), changed: Notify::new() }
+    }
+
+    /// Has the resource reconciled as soon as it is its turn; once more, if it is being reconciled just now.
+    pub(crate) fn add(&self, key: Key, place: Place) {
+        self.lock().add(key, place);
+        self.changed.notify_one();
+    }
+
+    /// Has the resource reconciled at `when`, unless that happens earlier.
+    pub(crate) fn add_at(&self, key: Key, when: Instant) {
+        self.lock().add_at(key, when);
+        self.changed.notify_one();
+    }
+
+    /// The resource is gone: it needs no reconcile any more.
+    pub(crate) fn forget(&self, key: &Key) {
+        self.lock().forget(key);
+    }
+
+    /// The next resource to reconcile. It is then being reconciled until [`Queue::done`].
+    pub(crate) fn take(&self, now: Instant) -> Option<Key> {
+        self.lock().take(now)
+    }
+
+    /// The resource is not being reconciled any more.
+    pub(crate) fn done(&self, key: &Key) {
+        self.lock().done(key);
+        self.changed.notify_one();
+    }
+
+    /// How many wait.
+    pub(crate) fn depth(&self) -> usize {
+        self.lock().number
+    }
+
+    /// Returns when one can be taken. For one caller.
+    pub(crate) async fn filled(&self) {
+        loop {
+            let changed = self.changed.notified();
+            let next = {
+                let mut state = self.lock();
+                state.bring_due(Instant::now());
+                if !state.turns.is_empty() {
+                    return;
+                }
+                state.later.first().map(|(when, _)| *when)
+            };
+            match next {
+                Some(when) => {
+                    tokio::select! {
+                        () = changed => {}
+                        () = tokio::time::sleep_until(when) => {}
+                    }
+                }
+                None => changed.await,
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn new(share: usize) -> Self {
+        Self {
+            share: share.max(1),
+            running: HashMap::new(),
+            waiting: HashMap::new(),
+            turns: VecDeque::new(),
+            phases: HashMap::new(),
+            number: 0,
+            later: BTreeSet::new(),
+            due: HashMap::new(),
+        }
+    }
+
+    /// Whether one more of the namespace may be reconciled now.
+    fn has_room(&self, namespace: &Arc<str>) -> bool {
+        self.running.get(namespace).is_none_or(|running| *running < self.share)
+    }
+
+    fn add(&mut self, key: Key, place: Place) {
+        self.cancel(&key);
+        match self.phases.get(&key) {
+            None => {
+                let namespace = Arc::clone(&key.namespace);
+                let has_room = self.has_room(&namespace);
+                let waiting = self.waiting.entry(Arc::clone(&namespace)).or_default();
+                if waiting.is_empty() && has_room {
+                    self.turns.push_back(namespace);
+                }
+                match place {
+                    Place::First => waiting.push_front(key.clone()),
+                    Place::Last => waiting.push_back(key.clone()),
+                }
+                self.number += 1;
+                self.phases.insert(key, Phase::Waiting);
+            }
+            Some(Phase::Waiting | Phase::RunningAgain(_)) => {}
+            Some(Phase::Running) => {
+                self.phases.insert(key, Phase::RunningAgain(place));
+            }
+        }
+    }
+
+    fn add_at(&mut self, key: Key, when: Instant) {
+        let is_earlier = self.due.get(&key).is_none_or(|due| when < *due);
+        let is_asked =
+            matches!(self.phases.get(&key), Some(Phase::Waiting | Phase::RunningAgain(_)));
+        if is_earlier && !is_asked {
+            self.cancel(&key);
+            self.due.insert(key.clone(), when);
+            self.later.insert((when, key));
+        }
+    }
+
+    fn cancel(&mut self, key: &Key) {
+        if let Some((key, due)) = self.due.remove_entry(key) {
+            self.later.remove(&(due, key));
+        }
+    }
+
+    fn bring_due(&mut self, now: Instant) {
+        while let Some((when, key)) = self.later.first().cloned()
+            && when <= now
+        {
+            // Takes it off the list, too.
+            self.add(key, Place::Last);
+        }
+    }
+
+    fn take(&mut self, now: Instant) -> Option<Key> {
+        self.bring_due(now);
+        while let Some(namespace) = self.turns.pop_front() {
+            let Some(waiting) = self.waiting.get_mut(&namespace) else { continue };
+            let phases = &self.phases;
+            let next = std::iter::from_fn(|| waiting.pop_front())
+                .find(|key| phases.get(key) == Some(&Phase::Waiting));
+            if waiting.is_empty() {
+                self.waiting.remove(&namespace);
+            }
+            let Some(key) = next else { continue };
+            self.number -= 1;
+            self.phases.insert(key.clone(), Phase::Running);
+            *self.running.entry(Arc::clone(&namespace)).or_default() += 1;
+            // One that has its share gets another turn once one of its own is done.
+            if self.waiting.contains_key(&namespace) && self.has_room(&namespace) {
+                self.turns.push_back(namespace);
+            }
+            return Some(key);
+        }
+        None
+    }
+
+    fn done(&mut self, key: &Key) {
+        let namespace = &key.namespace;
+        let had_room = self.has_room(namespace);
+        if let Some(running) = self.running.get_mut(namespace) {
+            *running -= 1;
+            if *running == 0 {
+                self.running.remove(namespace);
+            }
+        }
+        if !had_room && self.waiting.contains_key(namespace) {
+            self.turns.push_back(Arc::clone(namespace));
+        }
+        if let Some(Phase::RunningAgain(place)) = self.phases.remove(key) {
+            self.add(key.clone(), place);
+        }
+    }
+
+    fn forget(&mut self, key: &Key) {
+        self.cancel(key);
+        match self.phases.get_mut(key) {
+            None | Some(Phase::Running) => {}
+            Some(phase @ Phase::RunningAgain(_)) => *phase = Phase::Running,
+            // It is skipped when its turn comes: to look for it would take time that grows with the queue.
+            Some(Phase::Waiting) => {
+                self.phases.remove(key);
+                self.number -= 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(namespace: &str, number: usize) -> Key {
+        Key { kind: "K", namespace: namespace.into(), name: number.to_string().into() }
+    }
+
+    #[test]
+    fn a_namespace_with_ten_thousand_changes_delays_another_by_one() {
+        let (mut state, now) = (State::new(3), Instant::now());
+        for number in 0..10_000 {
+            state.add(key("loud", number), Place::Last);
+        }
+        state.add(key("quiet", 1), Place::Last);
+        let order: Vec<_> = (0..3).filter_map(|_| state.take(now)).collect();
+        assert_eq!(order, [key("loud", 0), key("quiet", 1), key("loud", 1)]);
+    }
+
+    #[test]
+    fn a_namespace_has_no_more_than_its_share_of_the_places() {
+        let (mut state, now) = (State::new(2), Instant::now());
+        for number in 0..5 {
+            state.add(key("loud", number), Place::Last);
+        }
+        let taken: Vec<_> = std::iter::from_fn(|| state.take(now)).collect();
+        assert_eq!(taken, [key("loud", 0), key("loud", 1)]);
+        state.add(key("quiet", 1), Place::Last);
+        assert_eq!(state.take(now), Some(key("quiet", 1)));
+        state.done(&key("loud", 1));
+        assert_eq!(state.take(now), Some(key("loud", 2)));
+        assert_eq!(state.take(now), None);
+    }
+
+    #[test]
+    fn what_was_begun_is_finished_before_others_begin() {
+        let (mut state, now) = (State::new(3), Instant::now());
+        for number in 0..3 {
+            state.add(key("a", number), Place::Last);
+        }
+        assert_eq!(state.take(now), Some(key("a", 0)));
+        state.add(key("a", 0), Place::First);
+        assert_eq!(state.take(now), Some(key("a", 1)), "never twice at once");
+        state.done(&key("a", 0));
+        assert_eq!(state.take(now), Some(key("a", 0)));
+        state.done(&key("a", 1));
+        state.add(key("a", 1), Place::First);
+        let order: Vec<_> = std::iter::from_fn(|| state.take(now)).collect();
+        assert_eq!(order, [key("a", 1), key("a", 2)]);
+    }
+
+    #[test]
+    fn what_is_asked_for_while_it_runs_runs_once_more_and_never_twice_at_once() {
+        let (mut state, now) = (State::new(3), Instant::now());
+        state.add(key("a", 1), Place::Last);
+        assert_eq!(state.take(now), Some(key("a", 1)));
+        state.add(key("a", 1), Place::Last);
+        state.add(key("a", 1), Place::Last);
+        assert_eq!(state.take(now), None);
+        state.done(&key("a", 1));
+        assert_eq!(state.take(now), Some(key("a", 1)));
+        state.done(&key("a", 1));
+        assert_eq!(state.take(now), None);
+    }
+
+    #[test]
+    fn what_is_to_come_later_comes_then_or_earlier_and_once() {
+        let (mut state, now) = (State::new(3), Instant::now());
+        let at = |seconds| now + Duration::from_secs(seconds);
+        state.add_at(key("a", 1), at(10));
+        state.add_at(key("a", 1), at(5));
+        state.add_at(key("a", 1), at(20));
+        assert_eq!(state.take(at(4)), None);
+        assert_eq!(state.take(at(5)), Some(key("a", 1)));
+        state.done(&key("a", 1));
+        assert_eq!(state.take(at(30)), None, "once");
+        state.add_at(key("a", 1), at(40));
+        state.add(key("a", 1), Place::Last);
+        assert_eq!(state.take(at(30)), Some(key("a", 1)), "earlier");
+        state.done(&key("a", 1));
+        assert_eq!(state.take(at(50)), None, "and not again");
+        state.add_at(key("a", 1), at(60));
+        state.forget(&key("a", 1));
+        assert_eq!(state.take(at(70)), None, "it is gone");
+    }
+
+    proptest! {
+        /// Whatever is done to the queue: what was added is taken, nothing runs twice at once, and between two turns of
+        /// a namespace each other one that waits has its own.
+        #[test]
+        fn every_resource_gets_its_turn(steps in proptest::collection::vec((0..5_u8, 0..4_usize, 0..4_usize), 0..200)) {
+            let (mut state, now) = (State::new(3), Instant::now());
+            let (mut running, mut wanted) = (Vec::<Key>::new(), HashSet::<Key>::new());
+            for (step, namespace, number) in steps {
+                let it = key(&namespace.to_string(), number);
+                match step {
+                    0 | 1 => {
+                        let place = if step == 0 { Place::First } else { Place::Last };
+                        wanted.insert(it.clone());
+                        state.add(it, place);
+                    }
+                    2 => {
+                        if let Some(taken) = state.take(now) {
+                            prop_assert!(!running.contains(&taken), "{taken} runs already");
+                            prop_assert!(wanted.remove(&taken), "{taken} was not asked for");
+                            running.push(taken);
+                        }
+                    }
+                    3 => {
+                        if let Some(done) = running.pop() {
+                            state.done(&done);
+                        }
+                    }
+                    _ => {
+                        wanted.remove(&it);
+                        state.forget(&it);
+                    }
+                }
+                let waiting = state.phases.values().filter(|phase| **phase == Phase::Waiting).count();
+                prop_assert_eq!(state.number, waiting);
+                let turns: HashSet<_> = state.turns.iter().collect();
+                prop_assert_eq!(turns.len(), state.turns.len(), "one turn a namespace");
+                for (namespace, waiting) in &state.waiting {
+                    let may_be_taken = !waiting.is_empty() && state.has_room(namespace);
+                    prop_assert_eq!(turns.contains(namespace), may_be_taken);
+                }
+            }
+            for done in running {
+                state.done(&done);
+            }
+            while let Some(taken) = state.take(now) {
+                prop_assert!(wanted.remove(&taken), "{taken} was not asked for");
+                state.done(&taken);
+            }
+            prop_assert!(wanted.is_empty(), "never taken: {wanted:?}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! When a failing resource is tried again: with pauses that grow by object and shrink to nothing once it
+//! succeeds.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::role::Retry;
+use crate::timing::Timing;
+
+/// The pauses of every failing object, and other things to remember of single objects until they are gone.
+pub(crate) struct Requeue {
+    longest: Duration,
+    timing: Timing,
+    failing: Mutex<HashMap<String, ExponentialBackoff>>,
+    /// When an object was last reconciled because an annotation asked for it, and its value.
+    requested: Mutex<HashMap<String, (Instant, String)>>,
+    /// Objects whose finalizer is off because their role was dealt with.
+    let_go: Mutex<HashSet<String>>,
+    /// The version that an object had after its status was last written, and a hash of that status.
+    told: Mutex<HashMap<String, (String, u64)>>,
+}
+
+impl Requeue {
+    /// `longest` bounds the pauses, but for their jitter.
+    pub(crate) fn new(longest: Duration, timing: &Timing) -> Self {
+        let (failing, requested, let_go, told) = Default::default();
+        let timing = *timing;
+        Self { longest, timing, failing, requested, let_go, told }
+    }
+
+    /// How long to wait after a failure; `None` when only a change of the resource can help.
+    pub(crate) fn failed(&self, uid: &str, retry: Retry) -> Option<Duration> {
+        let first = match retry {
+            Retry::Soon => self.timing.first_retry,
+            Retry::Slowly => self.timing.first_slow_retry,
+            Retry::AfterChange => {
+                self.forget(uid);
+                return None;
+            }
+        };
+        let mut failing = self.lock();
+        let pauses = failing.entry(uid.to_owned()).or_insert_with(|| pauses(first, self.longest));
+        pauses.next().or(Some(self.longest))
+    }
+
+    /// Whether the object failed and is to be tried again.
+    pub(crate) fn is_failing(&self, uid: &str) -> bool {
+        self.lock().contains_key(uid)
+    }
+
+    /// The object is gone, or works again.
+    pub(crate) fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    /// How long the reconcile that this value of the annotation asks for has to wait; `None` when it may begin now, and
+    /// for one that has begun already.
+    pub(crate) fn until_request(&self, uid: &str, value: &str) -> Option<Duration> {
+        let now = Instant::now();
+        let mut requested = locked(&self.requested);
+        if let Some((at, last)) = requested.get(uid)
+            && last != value
+            && let Some(left) = self.timing.request_interval.checked_sub(now.duration_since(*at))
+            && !left.is_zero()
+        {
+            return Some(left);
+        }
+        if requested.get(uid).is_none_or(|(_, last)| last != value) {
+            requested.insert(uid.to_owned(), (now, value.to_owned()));
+        }
+        None
+    }
+
+    /// The status of the object was written, which gave it this version.
+    pub(crate) fn note_told(&self, uid: &str, version: &str, status: &impl Serialize) {
+        let told = (version.to_owned(), hash(status));
+        locked(&self.told).insert(uid.to_owned(), told);
+    }
+
+    /// Whether this status was written to this very version: what the version has besides was written by others, and
+    /// stays however often it is written again.
+    pub(crate) fn is_told(&self, uid: &str, version: &str, status: &impl Serialize) -> bool {
+        let told = locked(&self.told).get(uid).cloned();
+        told.is_some_and(|(written, what)| written == version && what == hash(status))
+    }
+
+    /// The role of the object was dealt with, and its finalizer goes.
+    pub(crate) fn let_go(&self, uid: &str) {
+        locked(&self.let_go).insert(uid.to_owned());
+    }
+
+    /// The object is gone.
+    pub(crate) fn forget_object(&self, uid: &str) {
+        self.forget(uid);
+        locked(&self.requested).remove(uid);
+        locked(&self.told).remove(uid);
+    }
+
+    /// Whether the role of the object, which is gone, was dealt with before its finalizer went. Forgets it.
+    pub(crate) fn was_let_go(&self, uid: &str) -> bool {
+        locked(&self.let_go).remove(uid)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, ExponentialBackoff>> {
+        locked(&self.failing)
+    }
+}
+
+fn hash(status: &impl Serialize) -> u64 {
+    let text = serde_json::to_string(status).unwrap_or_default();
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn pauses(first: Duration, longest: Duration) -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(first.min(longest))
+        .with_max_delay(longest)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONGEST: Duration = Duration::from_mins(10);
+
+    fn fail(requeue: &Requeue, uid: &str, times: usize) -> Vec<Duration> {
+        (0..times).filter_map(|_| requeue.failed(uid, Retry::Soon)).collect()
+    }
+
+    #[test]
+    fn pauses_grow_while_an_object_fails_and_start_anew_once_it_succeeded() {
+        let requeue = Requeue::new(LONGEST, &Timing::default());
+        let pauses = fail(&requeue, "a", 12);
+        assert_eq!(pauses.len(), 12);
+        assert!(pauses.first() < pauses.get(4), "{pauses:?}");
+        assert!(pauses.iter().all(|pause| *pause <= LONGEST * 2), "{pauses:?}");
+        requeue.forget("a");
+        assert!(fail(&requeue, "a", 1) <= vec![Duration::from_secs(2)]);
+    }
+
+    #[test]
+    fn one_failing_object_does_not_slow_another() {
+        let requeue = Requeue::new(LONGEST, &Timing::default());
+        fail(&requeue, "a", 8);
+        assert!(fail(&requeue, "b", 1) <= vec![Duration::from_secs(2)]);
+        assert!(requeue.is_failing("a") && requeue.is_failing("b") && !requeue.is_failing("c"));
+    }
+
+    #[test]
+    fn requests_for_one_object_have_a_least_interval_and_a_request_that_began_is_no_new_one() {
+        let requeue = Requeue::new(LONGEST, &Timing::default());
+        assert_eq!(requeue.until_request("a", "1"), None);
+        assert_eq!(requeue.until_request("a", "1"), None, "a retry of the same");
+        let left = requeue.until_request("a", "2");
+        assert!(left.is_some_and(|left| left <= Timing::default().request_interval), "{left:?}");
+        assert_eq!(requeue.until_request("b", "2"), None, "another object");
+        requeue.forget_object("a");
+        assert_eq!(requeue.until_request("a", "3"), None);
+    }
+
+    #[test]
+    fn what_only_a_change_can_help_is_not_tried_again_by_itself() {
+        let requeue = Requeue::new(LONGEST, &Timing::default());
+        assert_eq!(requeue.failed("a", Retry::AfterChange), None);
+        assert!(!requeue.is_failing("a"));
+    }
+}

@@ -1,0 +1,137 @@
+//! The role that a manifest asks for, and that role once a stored resource asks for it. A declaration needs no cluster, no
+//! uid and no status, so that it can be made from a file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{AccountId, Document, Partition, PolicyArn};
+
+use super::name::{RoleKey, RoleName, RolePath};
+use super::observed::ObservedRole;
+use super::ownership::Owner;
+
+/// What to do when a role of the declared name exists already.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum AdoptionPolicy {
+    /// Leave it alone.
+    #[default]
+    Never,
+    /// Take it over, unless a resource owns it.
+    Adopt,
+    /// Take it over, also from a resource of another cluster.
+    TakeOver,
+}
+
+/// What happens to the role when the resource is deleted.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DeletionPolicy {
+    /// The role is deleted.
+    Delete,
+    /// The role stays, without the controller's ownership tags.
+    Retain,
+}
+
+/// What to do about a difference between the live role and the declaration.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DriftPolicy {
+    /// Repair it.
+    #[default]
+    Correct,
+    /// Write nothing, list it in the status.
+    Report,
+}
+
+/// An inline policy of a role.
+#[derive(Clone, Debug)]
+pub struct InlinePolicy {
+    /// Its name, unique in the role.
+    pub name: String,
+    /// What it says.
+    pub document: Document,
+}
+
+/// What a resource declares about one role. Complete: what is here can be written to IAM as it stands.
+#[derive(Clone, Debug)]
+pub struct Declaration {
+    /// Account of the role.
+    pub account: AccountId,
+    /// Partition of the role.
+    pub partition: Partition,
+    /// Name of the role.
+    pub name: RoleName,
+    /// Path of the role.
+    pub path: RolePath,
+    /// Description; empty for none.
+    pub description: String,
+    /// Longest session, in seconds.
+    pub max_session_duration_seconds: i32,
+    /// Permissions boundary.
+    pub permissions_boundary: Option<PolicyArn>,
+    /// The user's tags and the controller's default ones, without those of ownership.
+    pub tags: BTreeMap<String, String>,
+    /// Who may assume the role.
+    pub trust_policy: Document,
+    /// What the role may do.
+    pub permissions_policy: InlinePolicy,
+    /// Whether policies that are not declared are removed.
+    pub exclusive_policies: bool,
+    /// What to do about a role that exists already.
+    pub adoption_policy: AdoptionPolicy,
+}
+
+impl Declaration {
+    /// Which role it is, of all accounts.
+    #[must_use]
+    pub fn key(&self) -> RoleKey {
+        self.name.in_account(&self.account)
+    }
+
+    /// The ARN that the role has once it exists.
+    #[must_use]
+    pub fn arn(&self) -> String {
+        self.name.arn(self.partition, &self.account, self.path.as_str())
+    }
+}
+
+/// What a resource's status remembers of its role.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Held {
+    /// Id of the role that the resource held last.
+    pub role_id: Option<String>,
+    /// Whether the resource adopted that role.
+    pub adopted: bool,
+    /// Keys of tags that an earlier generation declared: to be removed unless declared still.
+    pub tag_keys: BTreeSet<String>,
+}
+
+impl Held {
+    /// Whether `live` is the role that the resource held last, by its id. Another role under the same name has another
+    /// id.
+    #[must_use]
+    pub fn is(&self, live: &ObservedRole) -> bool {
+        self.role_id.as_ref().is_some_and(|id| !id.is_empty() && *id == live.role_id)
+    }
+}
+
+/// The role that a stored resource declares.
+#[derive(Clone, Debug)]
+pub struct DesiredRole {
+    /// What it declares.
+    pub declaration: Declaration,
+    /// Who declares it.
+    pub owner: Owner,
+    /// What its status remembers.
+    pub held: Held,
+}
+
+impl DesiredRole {
+    /// All tags that the role should carry: the user's and those of ownership.
+    #[must_use]
+    pub fn all_tags(&self) -> BTreeMap<String, String> {
+        let mut tags = self.declaration.tags.clone();
+        tags.extend(self.owner.tags());
+        tags
+    }
+}

@@ -1,0 +1,110 @@
+//! How long the program waits for anything: one value, so that tests run the real code with other times.
+
+use std::time::Duration;
+
+/// Every duration that the program waits for.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// How long other replicas leave a Lease alone that they see unchanged.
+    pub lease_duration: Duration,
+    /// How long a leader works after it sent the renewal that was granted. What is left of `lease_duration` is longer than
+    /// an attempt of a call to IAM can take, so that one which left at the last moment has ended before another leads.
+    pub renew_deadline: Duration,
+    /// How often the leader renews its Lease.
+    pub renew_period: Duration,
+    /// How often the other replicas check the Lease, and any replica after a failure.
+    pub retry_period: Duration,
+    /// How long one request about the Lease can take.
+    pub lease_request_timeout: Duration,
+
+    /// How long an answer of the API server can take to begin, and each part of it to follow.
+    pub api_timeout: Duration,
+    /// How long a watch lasts. One that the API server does not end by then, and that sends nothing for 5 s more, is given
+    /// up: so long the controller is blind at most, where a connection dies in silence.
+    pub watch_length: Duration,
+    /// After how much silence of the API server the controller is not ready.
+    pub watch_silence: Duration,
+    /// How long a status is written again when others keep writing to the resource.
+    pub status_conflicts: Duration,
+    /// How long the API server can take for one event.
+    pub event_timeout: Duration,
+
+    /// How long one attempt of a call to IAM can take, connecting included. IAM answers in tens of milliseconds; a slower
+    /// answer is a lost one.
+    pub iam_attempt_timeout: Duration,
+    /// How long a call to IAM can take with all its attempts.
+    pub iam_call_timeout: Duration,
+    /// How long a read of IAM can be older than a write. AWS gives no bound; seconds are usual.
+    pub iam_consistency: Duration,
+    /// How long a principal or a boundary that IAM does not know can be one that it does not know yet.
+    pub iam_propagation: Duration,
+
+    /// The first pause before a retry of what is expected to pass; the pauses grow from there.
+    pub first_retry: Duration,
+    /// The same where someone has to act outside of Kubernetes.
+    pub first_slow_retry: Duration,
+    /// The longest pause before a role is observed again that IAM does not show yet as it was written, or that another
+    /// resource writes to: both pass within seconds, and edit upon edit must not make the pauses grow.
+    pub longest_consistency_retry: Duration,
+    /// When the API server is asked again for an object that it does not know.
+    pub unknown_object_retry: Duration,
+    /// The longest pause before a failed resync is retried.
+    pub resync_retry: Duration,
+    /// The least time between two reconciles of one object that were requested by annotation.
+    pub request_interval: Duration,
+    /// How long a role is kept for a resource that was deleted, in case it is being recreated.
+    pub reservation: Duration,
+
+    /// How long running reconciles can take to end once the process is asked to stop. With the Lease, the events and 5 s for
+    /// traces that is below the 30 s that Kubernetes gives a pod by default.
+    pub drain: Duration,
+    /// How long the last events can take after that.
+    pub event_flush: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            lease_duration: seconds(12),
+            renew_deadline: seconds(7),
+            renew_period: seconds(2),
+            retry_period: seconds(1),
+            lease_request_timeout: seconds(2),
+            api_timeout: seconds(10),
+            watch_length: seconds(30),
+            watch_silence: seconds(60),
+            status_conflicts: seconds(5),
+            event_timeout: seconds(5),
+            iam_attempt_timeout: seconds(4),
+            iam_call_timeout: seconds(60),
+            iam_consistency: seconds(10),
+            iam_propagation: seconds(120),
+            first_retry: seconds(1),
+            first_slow_retry: seconds(30),
+            longest_consistency_retry: seconds(4),
+            unknown_object_retry: seconds(2),
+            resync_retry: seconds(30),
+            request_interval: seconds(10),
+            reservation: seconds(5),
+            drain: seconds(15),
+            event_flush: seconds(5),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_a_leader_sends_at_the_last_moment_ends_before_another_replica_leads() {
+        let timing = Timing::default();
+        let last_call = timing.renew_deadline + timing.iam_attempt_timeout;
+        assert!(last_call < timing.lease_duration);
+        assert!(timing.renew_deadline + timing.lease_request_timeout < timing.lease_duration);
+        // A missed renewal leaves time for two more.
+        let renewals = timing.renew_period + 2 * (timing.lease_request_timeout);
+        assert!(renewals < timing.renew_deadline);
+    }
+}
