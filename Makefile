@@ -38,26 +38,8 @@ bench: check-tools ## What the controller costs; BENCH_ROLES, BENCH_LATENCY and 
 	cargo build --release --bin streamrole
 	cargo run --release --quiet --package support --bin bench
 
-generate: check-tools ## Writes every file that comes from the code.
-	cargo run --quiet -- crd > crds/streamrole.dev_pinpointeventstreamroles.yaml.new
-	mv crds/streamrole.dev_pinpointeventstreamroles.yaml.new crds/streamrole.dev_pinpointeventstreamroles.yaml
-	cargo run --quiet -- crd --schema > crds/streamrole.dev/new
-	mv crds/streamrole.dev/new crds/streamrole.dev/pinpointeventstreamrole_v1alpha1.json
-	cargo run --quiet -- rbac > deploy/rbac/clusterrole.yaml.new
-	mv deploy/rbac/clusterrole.yaml.new deploy/rbac/clusterrole.yaml
-	cargo run --quiet -- rbac lease-role > deploy/rbac/role.yaml.new
-	mv deploy/rbac/role.yaml.new deploy/rbac/role.yaml
-	cargo run --quiet -- reference > docs/reference.md.new
-	mv docs/reference.md.new docs/reference.md
-	for package in helm/streamrole/files kustomize/base; do \
-		cp crds/streamrole.dev_pinpointeventstreamroles.yaml deploy/$$package/crd.yaml && \
-		cp deploy/rbac/clusterrole.yaml deploy/rbac/role.yaml deploy/policies/source-warning.yaml deploy/$$package/ || exit 1; \
-	done
-	set -e; for policy in controller without-tags adoption take-over boundary own-role; do \
-		cargo run --quiet -- iam-policy $$policy > deploy/iam/new; \
-		mv deploy/iam/new deploy/iam/policy-$$policy.json; \
-	done
-	mv deploy/iam/policy-controller.json deploy/iam/policy.json
+generate: ## Writes every file that comes from the code.
+	cargo run --quiet --package support --bin generate
 
 image-test: ## The container image, built and started without a registry; needs root, buildah and debootstrap.
 	@tests/image/run
