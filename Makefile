@@ -1,53 +1,52 @@
-# Two commands are all that a newcomer needs: `make demo` and `make test`. The rest is for those who change
-# the code.
+# A newcomer needs two commands: `make demo` and `make test`. The rest is for those who change the code.
 
 .PHONY: demo test alerts-test packages-test test-oldest lint soak bench generate image-test e2e deny check-go check-tools
 
-# Integration tests wait far more than they compute.
+# Integration tests mostly wait.
 TEST_THREADS ?= 8
 
-# Without service discovery, for which it would build the clients of two dozen clouds. Go caches it.
+# Without service discovery, which would build the clients of two dozen clouds. Go caches the result.
 promtool := CGO_ENABLED=0 go run -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool
 
-demo: check-tools ## The main job before your eyes, on a local control plane and a local IAM.
+demo: check-tools ## Show the whole life of a role on a local control plane and a local IAM.
 	@cargo build --quiet --workspace
 	@cargo run --quiet --package support --bin demo
 
-test: check-tools check-go lint alerts-test packages-test ## Everything that CI checks.
+test: check-tools check-go lint alerts-test packages-test ## The checks that every change must pass. CI also runs test-oldest, deny, image-test and e2e.
 	cargo test --workspace -- --test-threads $(TEST_THREADS)
 
-alerts-test: check-go ## When each alert fires and when it does not, and that the dashboard's queries parse.
+alerts-test: check-go ## Check when each alert fires and when it does not, and that the dashboard's queries parse.
 	cd tests/alerts && $(promtool) check rules --lint all --lint-fatal ../../deploy/helm/streamrole/files/alerts.yaml
 	cd tests/alerts && $(promtool) test rules alerts.test.yaml
 	cd tests/alerts && go test -count=1 .
 
-packages-test: check-go ## What Helm says of the chart, and which values it refuses.
+packages-test: check-go ## Lint the chart with Helm, and check which values it rejects.
 	cd tests/packages && go test -count=1 .
 
-test-oldest: check-tools check-go ## The integration tests on the oldest Kubernetes that is supported.
+test-oldest: check-tools check-go ## Run the integration tests on the oldest supported Kubernetes.
 	STREAMROLE_KUBERNETES=1.33 cargo test --workspace --test integration -- --test-threads $(TEST_THREADS)
 
-lint: check-tools ## Formatting and lints.
+lint: check-tools ## Check formatting and lints.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
 
-soak: check-tools ## The fault campaign, long: make soak MINUTES=30 [SEED=1].
+soak: check-tools ## Run the fault campaign for longer: make soak MINUTES=30 [SEED=1].
 	CAMPAIGN_SECONDS=$$(( $(or $(MINUTES),30) * 60 )) CAMPAIGN_SEED=$(SEED) cargo test --workspace --test campaign -- --nocapture
 
-bench: check-tools ## What the controller costs; BENCH_ROLES, BENCH_LATENCY and BENCH_WORKERS change it.
+bench: check-tools ## Measure what the controller costs; BENCH_ROLES, BENCH_LATENCY and BENCH_WORKERS set the load.
 	cargo build --release --bin streamrole
 	cargo run --release --quiet --package support --bin bench
 
-generate: ## Writes every file that comes from the code.
+generate: ## Write every file that is generated from the code.
 	cargo run --quiet --package support --bin generate
 
-image-test: ## The container image, built and started without a registry; needs root, buildah and debootstrap.
+image-test: ## Build and start the container image without a registry; needs root, buildah and debootstrap.
 	@tests/image/run
 
-e2e: ## The packages on real nodes, before a release; needs root. SMOKE=1 takes under a minute, INSTALL=1 gets Debian's packages.
+e2e: ## Run the packages on real nodes, before a release; needs root. SMOKE=1 takes under a minute, INSTALL=1 installs Debian's packages.
 	@tests/e2e/run
 
-deny: ## Licences, sources, duplicates and known vulnerabilities of the dependencies.
+deny: ## Check licenses, sources, duplicates and known vulnerabilities of the dependencies.
 	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }
 	cargo deny --workspace check --hide-inclusion-graph
 	cargo deny --manifest-path fuzz/Cargo.toml check --hide-inclusion-graph advisories sources

@@ -1,5 +1,5 @@
 -- Argo CD's health of a PinpointEventStreamRole, from its status, which follows kstatus. Argo CD gives a script no
--- library of strings. Of what is being deleted it says "Pending deletion" by itself, and asks only about hooks.
+-- string library. For an object that is being deleted it reports "Pending deletion" itself, and runs this only for hooks.
 
 local function table_or_empty(value)
   if type(value) == "table" then
@@ -31,12 +31,12 @@ end
 
 local ready = conditions.Ready
 
--- The status speaks of another generation, or there is none yet.
+-- The status is for a previous generation, or there is none yet.
 if status.observedGeneration == nil or ready == nil then
-  return health("Progressing", nil, "The controller has not looked at the resource yet.")
+  return health("Progressing", nil, "The controller has not observed the resource yet.")
 end
 if metadata.generation ~= nil and status.observedGeneration ~= metadata.generation then
-  return health("Progressing", nil, "The controller has not looked at the last change yet.")
+  return health("Progressing", nil, "The controller has not observed the last change yet.")
 end
 
 if metadata.deletionTimestamp ~= nil then
@@ -50,17 +50,17 @@ if ready.reason == "Paused" then
   return health("Suspended", ready, "The resource is annotated as paused.")
 end
 if is_true("Stalled") then
-  return health("Degraded", conditions.Stalled, "Nothing will change until somebody acts.")
+  return health("Degraded", conditions.Stalled, "Blocked until someone acts.")
 end
 if is_true("Reconciling") then
   return health("Progressing", conditions.Reconciling, "A change is being written.")
 end
 if is_true("Ready") then
-  -- Policies that are not declared, and differences that are only reported, are in the message.
-  return health("Healthy", ready, "The role is as declared.")
+  -- The message lists undeclared policies and differences that are only reported.
+  return health("Healthy", ready, "The role matches the spec.")
 end
 if ready.reason == "DriftReported" then
-  -- It stays so: driftPolicy is Report, and nothing will be written.
-  return health("Degraded", ready, "The live role is not as declared.")
+  -- This does not change: driftPolicy is Report, and nothing will be written.
+  return health("Degraded", ready, "The live role does not match the spec.")
 end
-return health("Progressing", ready, "The role is not as declared yet.")
+return health("Progressing", ready, "The role does not match the spec yet.")

@@ -60,7 +60,7 @@ func states() []state {
 		{
 			// As the API server creates it.
 			name: "created and not looked at yet", generation: 1, observed: -1,
-			kstatus: "InProgress", argocd: "Progressing", message: "not looked at the resource",
+			kstatus: "InProgress", argocd: "Progressing", message: "not observed the resource",
 		},
 		{
 			name: "ready", generation: 1, observed: 1, conditions: ready,

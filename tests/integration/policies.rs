@@ -97,7 +97,7 @@ async fn malformed_values_deny(world: &World, key: &str, good: &Value, bad: &[&s
     for (value, state) in values.chain(absent) {
         set_parameter(world, key, value.clone()).await;
         let map = format!("ConfigMap {}/streamrole-policies: {key} is {state}", world.namespace);
-        refused(world, "malformed", good, &[&map, "Ask who administers"]).await;
+        refused(world, "malformed", good, &[&map, "Ask a cluster administrator"]).await;
     }
 }
 

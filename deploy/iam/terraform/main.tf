@@ -1,4 +1,4 @@
-# The controller's own role, with the policies of the folder above. What each statement is for is in its README.
+# The controller's own role, with the policies in the parent folder. Its README explains each statement.
 
 terraform {
   required_version = ">= 1.5"
@@ -66,7 +66,7 @@ resource "aws_iam_role" "controller" {
   path        = "/streamrole-controller/" # role_prefix must not cover it
   description = "The streamrole controller"
 
-  # As text on both sides: the two trusts are objects of different types.
+  # Both branches are strings: the two trusts are objects of different types.
   assume_role_policy = var.oidc_provider != "" ? jsonencode({
     Version = "2012-10-17", Statement = [local.irsa_trust]
     }) : jsonencode({

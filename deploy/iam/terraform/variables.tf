@@ -10,12 +10,12 @@ variable "role_name" {
 }
 
 variable "role_prefix" {
-  description = "How paths and names of the managed roles begin, as in /streaming/ or /streaming-."
+  description = "Prefix of the paths and names of the managed roles, as in /streaming/ or /streaming-."
   type        = string
 
   validation {
     condition     = can(regex("^/[0-9A-Za-z_+=,.@/-]*$", var.role_prefix))
-    error_message = "role_prefix must begin with / and hold letters, digits and any of _+=,.@/- only."
+    error_message = "role_prefix must begin with / and contain only letters, digits and any of _+=,.@/-."
   }
 
   # The path of the controller's own role, as in main.tf: variables cannot refer to locals.
@@ -33,7 +33,7 @@ variable "cluster_uid" {
 
   validation {
     condition     = can(regex("^[0-9a-f-]{36}$", var.cluster_uid))
-    error_message = "cluster_uid is what this prints: kubectl get namespace kube-system -o jsonpath='{.metadata.uid}'."
+    error_message = "cluster_uid must be the output of: kubectl get namespace kube-system -o jsonpath='{.metadata.uid}'."
   }
 }
 
@@ -56,13 +56,13 @@ variable "eks_cluster_name" {
 }
 
 variable "oidc_provider" {
-  description = "For IRSA instead, the cluster's OIDC provider without https://."
+  description = "For IRSA, the cluster's OIDC provider without https://."
   type        = string
   default     = ""
 }
 
 variable "allow_adoption" {
-  description = "Whether roles that nobody owns may be adopted."
+  description = "Whether roles without an owner may be adopted."
   type        = bool
   default     = false
 }

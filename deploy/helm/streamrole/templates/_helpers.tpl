@@ -33,18 +33,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "streamrole.checked" -}}
 {{- if eq .Values.enabled false -}}
-{{- fail "enabled is false, but nothing reads it: it is for the `condition` of an umbrella chart's dependency. Give the dependency one, or do not install the chart" -}}
+{{- fail "enabled is false, but nothing uses it: it is for the `condition` of an umbrella chart's dependency. Add a condition to the dependency, or do not install the chart" -}}
 {{- end -}}
 {{- if and .Values.aws.roleArn (not .Values.serviceAccount.create) -}}
-{{- fail (printf "aws.roleArn is set, but serviceAccount.create is false: nobody would write the annotation. Leave aws.roleArn empty and annotate the service account %s yourself: eks.amazonaws.com/role-arn=%s" (include "streamrole.serviceAccountName" .) .Values.aws.roleArn) -}}
+{{- fail (printf "aws.roleArn is set, but serviceAccount.create is false, so nothing would write the annotation. Leave aws.roleArn empty and annotate the service account %s yourself: eks.amazonaws.com/role-arn=%s" (include "streamrole.serviceAccountName" .) .Values.aws.roleArn) -}}
 {{- end -}}
 {{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) -}}
-{{- fail "replicaCount is more than 1, but leaderElection.enabled is false: two replicas would work on the same roles. Set replicaCount to 1, or leave leader election on" -}}
+{{- fail "replicaCount is more than 1, but leaderElection.enabled is false: two replicas would reconcile the same roles. Set replicaCount to 1, or leave leader election on" -}}
 {{- end -}}
 {{- end -}}
 
-{{- /* A released chart knows the digest of its image. It is not in values.yaml, where it would win over a tag that the user
-sets, and where `helm upgrade --reuse-values` would keep it. */ -}}
+{{- /* A released chart knows the digest of its image. The digest is not in values.yaml, where it would override a tag that the
+user sets, and where `helm upgrade --reuse-values` would keep it. */ -}}
 {{- define "streamrole.image" -}}
 {{- $released := index (default dict .Chart.Annotations) "streamrole.dev/image-digest" -}}
 {{- with coalesce .Values.image.digest (ternary $released "" (empty .Values.image.tag)) -}}
@@ -61,7 +61,7 @@ subjects:
     namespace: {{ .Release.Namespace }}
 {{- end -}}
 
-{{- /* Flags that say what the controller works with. */ -}}
+{{- /* Flags that select what the controller works on. */ -}}
 {{- define "streamrole.where" -}}
 {{- range .Values.controller.watchNamespaces }}
 - --watch-namespace={{ . }}
@@ -91,7 +91,7 @@ subjects:
 {{- end }}
 {{- end -}}
 
-{{- /* The values of a release from before these were values, which `helm upgrade --reuse-values` keeps, have neither. */ -}}
+{{- /* Older releases lack these two values, and `helm upgrade --reuse-values` keeps their values. */ -}}
 {{- define "streamrole.podSecurityContext" -}}
 {{- $default := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "seccompProfile" (dict "type" "RuntimeDefault") -}}
 {{- include "streamrole.withoutEmpty" (kindIs "map" .Values.podSecurityContext | ternary .Values.podSecurityContext $default) -}}
@@ -102,7 +102,7 @@ subjects:
 {{- include "streamrole.withoutEmpty" (kindIs "map" .Values.securityContext | ternary .Values.securityContext $default) -}}
 {{- end -}}
 
-{{- /* A null takes a default away, but Helm 4 loses one in the values.yaml of an umbrella chart. An empty text does it too. */ -}}
+{{- /* A null removes a default, but Helm 4 loses it in the values.yaml of an umbrella chart. An empty string works too. */ -}}
 {{- define "streamrole.withoutEmpty" -}}
 {{- $kept := dict -}}
 {{- range $name, $value := . -}}
