@@ -12,7 +12,7 @@ demo: check-tools ## Show the whole life of a role on a local control plane and 
 	@cargo build --quiet --workspace
 	@cargo run --quiet --package support --bin demo
 
-test: check-tools check-go lint alerts-test packages-test ## The checks that every change must pass. CI also runs test-oldest, deny, image-test and e2e.
+test: check-tools check-go lint alerts-test packages-test ## The checks that every change must pass. CI also lints its workflows and runs test-oldest, deny, image-test and e2e.
 	cargo test --workspace -- --test-threads $(TEST_THREADS)
 
 alerts-test: check-go ## Check when each alert fires and when it does not, and that the dashboard's queries parse.
@@ -26,9 +26,10 @@ packages-test: check-go ## Lint the chart with Helm, and check which values it r
 test-oldest: check-tools check-go ## Run the integration tests on the oldest supported Kubernetes.
 	STREAMROLE_KUBERNETES=1.33 cargo test --workspace --test integration -- --test-threads $(TEST_THREADS)
 
-lint: check-tools ## Check formatting and lints.
+lint: check-tools ## Check formatting and lints, and that the fuzz target builds.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	CARGO_TARGET_DIR=target/fuzz cargo build --quiet --locked --manifest-path fuzz/Cargo.toml
 
 soak: check-tools ## Run the fault campaign for longer: make soak MINUTES=30 [SEED=1].
 	CAMPAIGN_SECONDS=$$(( $(or $(MINUTES),30) * 60 )) CAMPAIGN_SEED=$(SEED) cargo test --workspace --test campaign -- --nocapture
