@@ -4,18 +4,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::Response;
 use hyper::body::Bytes;
-use tokio::net::TcpListener;
 
 use crate::Error;
 use crate::account::Account;
-use crate::query::{Call, error_answer, read_call, serve};
+use crate::query::{Call, error_answer, read_call};
+use crate::server::Server;
 
 /// How far back a read goes at most.
 pub const STALENESS: Duration = Duration::from_secs(3);
@@ -87,15 +86,8 @@ struct State {
 /// A running endpoint.
 #[derive(Debug)]
 pub struct Chaos {
-    url: String,
     state: Arc<Mutex<State>>,
-    accepting: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Chaos {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
+    server: Server,
 }
 
 impl Chaos {
@@ -104,8 +96,6 @@ impl Chaos {
     /// # Errors
     /// When no port is free.
     pub async fn start(account: Account, seed: u64) -> Result<Self, Error> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let url = format!("http://{}", listener.local_addr()?);
         let state = Arc::new(Mutex::new(State {
             active: true,
             since: Instant::now(),
@@ -114,7 +104,7 @@ impl Chaos {
             mishaps: BTreeMap::new(),
         }));
         let answering = Arc::clone(&state);
-        let accepting = tokio::spawn(serve(listener, move |request| {
+        let server = Server::of_requests(move |request| {
             let (state, account) = (Arc::clone(&answering), account.clone());
             async move {
                 let call = read_call(request.body());
@@ -124,14 +114,15 @@ impl Chaos {
                 let fate = lock(&state).fate(seed, &call);
                 answer(&call, &account, fate).await
             }
-        }));
-        Ok(Self { url, state, accepting })
+        })
+        .await?;
+        Ok(Self { state, server })
     }
 
     /// URL to give to a client of IAM.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        self.server.url()
     }
 
     /// From now on no read tells of an earlier time: IAM's past is over when a new process starts.

@@ -21,6 +21,7 @@ mod proxy;
 mod query;
 mod rate_limit;
 mod resources;
+mod server;
 mod stack;
 mod tls;
 mod tunnel;
