@@ -2,7 +2,7 @@
 
 use support::Fault;
 
-use crate::world::{World, kubectl, version};
+use support::world::{World, kubectl, version};
 
 #[tokio::test]
 async fn creating_a_role_takes_two_calls_and_deleting_it_six() {

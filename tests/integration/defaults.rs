@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 use support::{Controller, ControllerOptions};
 
-use crate::world::{World, binary, kinesis_arn, stack};
+use support::world::{World, binary, kinesis_arn, stack};
 
 async fn start_with(world: &mut World, variables: &[(&'static str, &str)]) {
     if let Some(controller) = world.controller.take() {

@@ -8,7 +8,7 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 use support::{Fault, eventually};
 
-use crate::world::{FOREIGN_TRUST, OTHER_POLICY, POLICY, World, ready};
+use support::world::{FOREIGN_TRUST, OTHER_POLICY, POLICY, World, ready};
 
 const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/boundary";
 const OTHER_BOUNDARY: &str = "arn:aws:iam::111122223333:policy/other";

@@ -3,7 +3,7 @@
 use serde_json::json;
 use support::{Fault, eventually};
 
-use crate::world::{World, condition, ready};
+use support::world::{World, condition, ready};
 
 /// When a failed reconcile comes again.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -47,4 +47,3 @@ mod startup;
 mod states;
 mod telemetry;
 mod upgrade;
-mod world;

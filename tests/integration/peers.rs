@@ -5,7 +5,7 @@ use kube::ResourceExt as _;
 use serde_json::json;
 use support::{Call, Fault, eventually};
 
-use crate::world::{FOREIGN_TRUST, OTHER_POLICY, POLICY, World, kinesis_arn, ready, version};
+use support::world::{FOREIGN_TRUST, OTHER_POLICY, POLICY, World, kinesis_arn, ready, version};
 
 #[tokio::test]
 async fn policy_comparison_by_string_loops_endlessly_or_misses_drift() {

@@ -14,9 +14,11 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Ro
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
-use support::{Controller, ControllerOptions, Tunnel, eventually, http_get};
+use support::{
+    CLUSTER_ROLE, Controller, ControllerOptions, LEASE_ROLE, Tunnel, eventually, http_get,
+};
 
-use crate::world::{World, stack};
+use support::world::{World, stack};
 
 const ACCOUNT: &str = "controller";
 
@@ -69,9 +71,8 @@ const RIGHTS: [Right; 10] = [
 
 /// The rules of all shipped roles.
 fn shipped() -> Vec<PolicyRule> {
-    let role = include_str!("../../deploy/rbac/clusterrole.yaml");
-    let everywhere: ClusterRole = serde_saphyr::from_str(role).unwrap();
-    let lease: Role = serde_saphyr::from_str(include_str!("../../deploy/rbac/role.yaml")).unwrap();
+    let everywhere: ClusterRole = serde_saphyr::from_str(CLUSTER_ROLE).unwrap();
+    let lease: Role = serde_saphyr::from_str(LEASE_ROLE).unwrap();
     [everywhere.rules.unwrap(), lease.rules.unwrap()].concat()
 }
 

@@ -2,7 +2,7 @@
 
 use support::Fault;
 
-use crate::world::{World, condition, ready};
+use support::world::{World, condition, ready};
 
 #[tokio::test]
 async fn what_iam_refuses_ends_not_ready_with_its_own_words() {
