@@ -1,6 +1,6 @@
 # A newcomer needs two commands: `make demo` and `make test`. The rest is for those who change the code.
 
-.PHONY: demo test alerts-test packages-test test-oldest lint soak bench generate image-test e2e deny check-go check-tools
+.PHONY: demo test alerts-test packages-test test-oldest lint soak measure bench generate image-test e2e deny check-go check-tools
 
 # Integration tests mostly wait.
 TEST_THREADS ?= 8
@@ -32,7 +32,11 @@ lint: check-tools ## Check formatting and lints, and that the fuzz target builds
 	CARGO_TARGET_DIR=target/fuzz cargo build --quiet --locked --manifest-path fuzz/Cargo.toml
 
 soak: check-tools ## Run the fault campaign for longer: make soak MINUTES=30 [SEED=1].
-	CAMPAIGN_SECONDS=$$(( $(or $(MINUTES),30) * 60 )) CAMPAIGN_SEED=$(SEED) cargo test --workspace --test campaign -- --nocapture
+	CAMPAIGN_STEPS=$$(( $(or $(MINUTES),30) * 1400 )) CAMPAIGN_SEED=$(SEED) cargo test --workspace --test campaign -- --nocapture
+
+measure: check-tools ## Assert and print what depends on the machine: rates, hand-overs, the whole flood; then run bench.
+	MEASURE=1 cargo test --test throttling --test hand_over --test flood --test policy_equivalence -- --test-threads 1 --nocapture
+	$(MAKE) bench
 
 bench: check-tools ## Measure what the controller costs; BENCH_ROLES, BENCH_LATENCY and BENCH_WORKERS set the load.
 	cargo build --release --bin streamrole

@@ -87,7 +87,7 @@ impl Town {
 
     fn controller(&self) -> Controller {
         let options = ControllerOptions {
-            resync: "10s".into(),
+            resync: if measures() { "10s" } else { "2s" }.into(),
             lease_namespace: Some("system".into()),
             ..ControllerOptions::new(binary(), self.iam.url())
         };

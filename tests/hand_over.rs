@@ -170,7 +170,7 @@ async fn a_rolling_restart_of_both_replicas_makes_at_most_five_calls() {
     let others = [&second, &third];
     let (next, hand_over) = cluster.hand_over(first, &others, "TERM").await;
     // That a replica has made all its calls: it has compared all roles.
-    others[next].compared().await;
+    others[next].controller.compared().await;
     let fourth = cluster.replica().await;
     let led_by_old = next == 0;
     second.process().signal("TERM");
@@ -178,7 +178,7 @@ async fn a_rolling_restart_of_both_replicas_makes_at_most_five_calls() {
     let others = [&third, &fourth];
     let (next, _) = calls_iam(&others).await;
     assert!(led_by_old || next == 0, "the one that leads goes on");
-    others[next].compared().await;
+    others[next].controller.compared().await;
     assert_eq!(others[1 - next].proxy.actions(), Vec::<String>::new(), "the other stands by");
     let calls = [calls_of_second, others[next].proxy.actions()].concat();
     println!("hand-over in {:.1} s; calls: {calls:?}", hand_over.as_secs_f64());

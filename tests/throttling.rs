@@ -1,6 +1,5 @@
-//! An IAM that takes only so many calls a second. All is done, however often it says no; and where it is measured
-//! (`make measure`), all workers together settle near the limit. A target of its own, so that nothing else competes for the
-//! machine while it counts.
+//! An IAM that limits the rate of calls. Every role is created, however often IAM throttles; `make measure` asserts that all
+//! workers together settle near the limit.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,7 +27,7 @@ const TO_SETTLE: usize = 900;
 /// Calls that are looked at, for half a minute.
 const MEASURED: usize = 1800;
 
-/// So many resources, an IAM under a rate limit, and a controller that has begun.
+/// Resources, an IAM under a rate limit, and a controller.
 async fn under_a_limit(resources: usize) -> (World, MemoryIam) {
     let iam = MemoryIam::start(LATENCY).await.unwrap();
     let mut world = World::before("throttled", iam.url(), None).await;

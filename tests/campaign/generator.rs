@@ -195,7 +195,7 @@ impl Generator {
         Api::namespaced(self.client.clone(), &namespace(slot))
     }
 
-    /// Nothing is paused any more, and nothing waits to be applied.
+    /// Resumes what is paused, and applies what waits.
     pub(crate) async fn settle(&mut self, field: &mut Field) {
         for operation in self.script.resume_all() {
             self.perform(operation, field).await;

@@ -1,6 +1,6 @@
 //! The resources of the campaign: a fixed number of slots, each there to show one thing.
 
-/// Resources that exist at once.
+/// Resources that exist concurrently.
 pub(crate) const SLOTS: usize = 220;
 pub(crate) const NAMESPACES: usize = 5;
 
@@ -53,7 +53,7 @@ pub(crate) fn role_name(slot: usize) -> String {
     }
 }
 
-/// Whether the role with this name in lower case is nobody's of this cluster and must stay so.
+/// Whether the role with this name in lower case belongs to no resource of this cluster and must never do.
 pub(crate) fn is_protected(key: &str) -> bool {
     slot_of(key).is_some_and(|slot| matches!(kind(slot), Kind::Foreign | Kind::Elsewhere))
 }

@@ -1,6 +1,6 @@
 //! An endpoint for an [`Account`] on which everything goes wrong that goes wrong on the way to IAM: answers
 //! that never come, come late, come broken, or are from the past. The order of the faults follows from the seed, and each has
-//! a quota: so many of every 500 calls meet it. A short run is no matter of luck.
+//! a quota in every 500 calls, so a short run does not depend on luck.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -130,6 +130,18 @@ impl Controller {
         value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} in {metrics}"))
     }
 
+    /// Returns when it has compared all roles once, and so has made all the calls that its start leads to.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub async fn compared(&self) {
+        eventually("a resync to end", || async {
+            let last = self.metric("streamrole_last_resync_timestamp_seconds").await;
+            if last > 0.5 { Ok(()) } else { Err(self.process.last_words()) }
+        })
+        .await;
+    }
+
     /// All metrics.
     ///
     /// # Panics

@@ -73,15 +73,6 @@ impl Replica {
         assert_eq!(self.proxy.actions(), Vec::<String>::new(), "it leaves IAM alone");
     }
 
-    /// Returns when it has compared all roles once.
-    pub async fn compared(&self) {
-        eventually("a resync to end", || async {
-            let last = self.controller.metric("streamrole_last_resync_timestamp_seconds").await;
-            if last > 0.5 { Ok(()) } else { Err(self.controller.log()) }
-        })
-        .await;
-    }
-
     /// Waits until it has ended on its own, and returns its exit status, its log and its proxy.
     pub async fn ends(self) -> (i32, String, Proxy) {
         let Self { controller, proxy } = self;
