@@ -119,3 +119,15 @@ fn print(text: &str) -> Result<(), Error> {
         printed => printed.map_err(|error| Error::Print(error.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn the_flags_of_all_commands_go_together() {
+        Cli::command().debug_assert();
+    }
+}

@@ -124,5 +124,8 @@ async fn under_every_fault_nothing_of_others_is_touched_and_all_comes_to_rest() 
     );
     let missing: Vec<_> = Mishap::all().filter(|m| !mishaps.contains_key(m)).collect();
     assert!(missing.is_empty(), "faults that never happened: {missing:?}");
-    assert!(sightings.checked() > SLOTS / 2, "too few resources became Ready to have tested anything");
+    assert!(
+        sightings.checked() > SLOTS / 2,
+        "too few resources became Ready to have tested anything"
+    );
 }
