@@ -1,6 +1,6 @@
 # A newcomer needs two commands: `make demo` and `make test`. The rest is for those who change the code.
 
-.PHONY: demo test alerts-test packages-test test-oldest lint soak bench generate image-test e2e deny check-go check-tools
+.PHONY: demo test alerts-test packages-test test-oldest lint soak measure bench generate image-test e2e deny check-go check-tools
 
 # Integration tests mostly wait.
 TEST_THREADS ?= 8
@@ -12,7 +12,7 @@ demo: check-tools ## Show the whole life of a role on a local control plane and 
 	@cargo build --quiet --workspace
 	@cargo run --quiet --package support --bin demo
 
-test: check-tools check-go lint alerts-test packages-test ## The checks that every change must pass. CI also runs test-oldest, deny, image-test and e2e.
+test: check-tools check-go lint alerts-test packages-test ## The checks that every change must pass. CI also lints its workflows and runs test-oldest, deny, image-test and e2e.
 	cargo test --workspace -- --test-threads $(TEST_THREADS)
 
 alerts-test: check-go ## Check when each alert fires and when it does not, and that the dashboard's queries parse.
@@ -26,37 +26,24 @@ packages-test: check-go ## Lint the chart with Helm, and check which values it r
 test-oldest: check-tools check-go ## Run the integration tests on the oldest supported Kubernetes.
 	STREAMROLE_KUBERNETES=1.33 cargo test --workspace --test integration -- --test-threads $(TEST_THREADS)
 
-lint: check-tools ## Check formatting and lints.
+lint: check-tools ## Check formatting and lints, and that the fuzz target builds.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	CARGO_TARGET_DIR=target/fuzz cargo build --quiet --locked --manifest-path fuzz/Cargo.toml
 
 soak: check-tools ## Run the fault campaign for longer: make soak MINUTES=30 [SEED=1].
-	CAMPAIGN_SECONDS=$$(( $(or $(MINUTES),30) * 60 )) CAMPAIGN_SEED=$(SEED) cargo test --workspace --test campaign -- --nocapture
+	CAMPAIGN_STEPS=$$(( $(or $(MINUTES),30) * 1400 )) CAMPAIGN_SEED=$(SEED) cargo test --workspace --test campaign -- --nocapture
+
+measure: check-tools ## Assert and print what depends on the machine: rates, hand-overs, the whole flood; then run bench.
+	MEASURE=1 cargo test --test throttling --test hand_over --test flood --test policy_equivalence -- --test-threads 1 --nocapture
+	$(MAKE) bench
 
 bench: check-tools ## Measure what the controller costs; BENCH_ROLES, BENCH_LATENCY and BENCH_WORKERS set the load.
 	cargo build --release --bin streamrole
 	cargo run --release --quiet --package support --bin bench
 
-generate: check-tools ## Write every file that is generated from the code.
-	cargo run --quiet -- crd > crds/streamrole.dev_pinpointeventstreamroles.yaml.new
-	mv crds/streamrole.dev_pinpointeventstreamroles.yaml.new crds/streamrole.dev_pinpointeventstreamroles.yaml
-	cargo run --quiet -- crd --schema > crds/streamrole.dev/new
-	mv crds/streamrole.dev/new crds/streamrole.dev/pinpointeventstreamrole_v1alpha1.json
-	cargo run --quiet -- rbac > deploy/rbac/clusterrole.yaml.new
-	mv deploy/rbac/clusterrole.yaml.new deploy/rbac/clusterrole.yaml
-	cargo run --quiet -- rbac lease-role > deploy/rbac/role.yaml.new
-	mv deploy/rbac/role.yaml.new deploy/rbac/role.yaml
-	cargo run --quiet -- reference > docs/reference.md.new
-	mv docs/reference.md.new docs/reference.md
-	for package in helm/streamrole/files kustomize/base; do \
-		cp crds/streamrole.dev_pinpointeventstreamroles.yaml deploy/$$package/crd.yaml && \
-		cp deploy/rbac/clusterrole.yaml deploy/rbac/role.yaml deploy/policies/source-warning.yaml deploy/$$package/ || exit 1; \
-	done
-	set -e; for policy in controller without-tags adoption take-over boundary own-role; do \
-		cargo run --quiet -- iam-policy $$policy > deploy/iam/new; \
-		mv deploy/iam/new deploy/iam/policy-$$policy.json; \
-	done
-	mv deploy/iam/policy-controller.json deploy/iam/policy.json
+generate: ## Write every file that is generated from the code.
+	cargo run --quiet --package support --bin generate
 
 image-test: ## Build and start the container image without a registry; needs root, buildah and debootstrap.
 	@tests/image/run

@@ -5,6 +5,8 @@
 
 use std::process::Command;
 
+use support::Generated;
+
 fn printed_by(subcommand: &str) -> String {
     let arguments = subcommand.split(' ');
     let output = Command::new(env!("CARGO_BIN_EXE_streamrole")).args(arguments).output().unwrap();
@@ -14,31 +16,37 @@ fn printed_by(subcommand: &str) -> String {
 
 #[test]
 fn what_is_shipped_is_what_the_code_says() {
-    let table = [
-        ("crd", include_str!("../crds/streamrole.dev_pinpointeventstreamroles.yaml")),
-        ("crd", include_str!("../deploy/helm/streamrole/files/crd.yaml")),
-        ("crd", include_str!("../deploy/kustomize/base/crd.yaml")),
-        (
-            "crd --schema",
-            include_str!("../crds/streamrole.dev/pinpointeventstreamrole_v1alpha1.json"),
-        ),
-        ("reference", include_str!("../docs/reference.md")),
-        ("rbac", include_str!("../deploy/rbac/clusterrole.yaml")),
-        ("rbac", include_str!("../deploy/helm/streamrole/files/clusterrole.yaml")),
-        ("rbac", include_str!("../deploy/kustomize/base/clusterrole.yaml")),
-        ("rbac lease-role", include_str!("../deploy/rbac/role.yaml")),
-        ("rbac lease-role", include_str!("../deploy/helm/streamrole/files/role.yaml")),
-        ("rbac lease-role", include_str!("../deploy/kustomize/base/role.yaml")),
-        ("iam-policy controller", include_str!("../deploy/iam/policy.json")),
-        ("iam-policy without-tags", include_str!("../deploy/iam/policy-without-tags.json")),
-        ("iam-policy adoption", include_str!("../deploy/iam/policy-adoption.json")),
-        ("iam-policy take-over", include_str!("../deploy/iam/policy-take-over.json")),
-        ("iam-policy boundary", include_str!("../deploy/iam/policy-boundary.json")),
-        ("iam-policy own-role", include_str!("../deploy/iam/policy-own-role.json")),
-    ];
-    for (subcommand, shipped) in table {
-        let printed = printed_by(subcommand);
-        assert_eq!(printed, shipped, "{subcommand}: run `make generate` and commit the result");
+    for generated in Generated::all().unwrap() {
+        for path in generated.paths() {
+            let shipped = std::fs::read_to_string(&path).unwrap_or_default();
+            let path = path.display();
+            assert_eq!(
+                shipped, generated.text,
+                "{path}: run `make generate` and commit the result"
+            );
+        }
+    }
+}
+
+#[test]
+fn each_command_prints_what_is_shipped() {
+    for generated in Generated::all().unwrap() {
+        if let Some(arguments) = generated.printed_by {
+            assert_eq!(printed_by(&arguments), generated.text, "streamrole {arguments}");
+        }
+    }
+}
+
+#[test]
+fn whoever_stops_reading_makes_no_command_fail() {
+    let printing = Generated::all().unwrap().into_iter().filter_map(|one| one.printed_by);
+    for subcommand in printing.chain(["--help".into(), "--version".into()]) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut streamrole = Command::new(env!("CARGO_BIN_EXE_streamrole"));
+        let run = streamrole.args(subcommand.split(' ')).stdout(writer).output().unwrap();
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success() && said.is_empty(), "{subcommand}: {} {said}", run.status);
     }
 }
 

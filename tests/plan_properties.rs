@@ -361,7 +361,7 @@ fn lives_without_cases(live: &ObservedRole) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #![proptest_config(ProptestConfig::with_cases(support::cases()))]
 
     #[test]
     fn a_plan_carried_out_leaves_nothing_to_plan(

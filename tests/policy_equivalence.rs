@@ -554,6 +554,7 @@ fn the_largest_documents_are_compared_in_a_moment() {
         let start = std::time::Instant::now();
         assert!(!differences(&a, &b).is_empty());
         let took = start.elapsed();
-        assert!(took.as_secs() < 5, "took {took:?}, in an unoptimized build");
+        let limit = !support::measures() || took.as_secs() < 5;
+        assert!(limit, "took {took:?}, in an unoptimized build");
     }
 }

@@ -23,7 +23,11 @@ use streamrole::policy::{Document, differences, percent_decode, percent_encode};
 
 fn cases() -> ProptestConfig {
     // What is found becomes a case in tests/policy_equivalence.rs rather than a file of seeds.
-    ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: support::cases(),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 // ---- Meanings

@@ -1,8 +1,6 @@
 //! `streamrole iam-policy`. A value that is not what its flag asks for is refused: most come from another command's
 //! output, and a policy with an empty or wrong value in it looks right and denies everything, or allows too much.
 
-use std::io::Write as _;
-
 use clap::{Args as ClapArgs, ValueEnum as _};
 
 use crate::iam::{PermissionsPolicy, Scope};
@@ -61,7 +59,7 @@ pub(super) fn print(args: Args) -> Result<(), Error> {
         controller_role_arn: args.controller_role_arn.unwrap_or(placeholders.controller_role_arn),
     };
     let json = json(args.policy, &scope)?;
-    writeln!(std::io::stdout(), "{json}").map_err(|error| Error::Print(error.to_string()))
+    super::print(&format!("{json}\n"))
 }
 
 fn json(policy: PermissionsPolicy, scope: &Scope) -> Result<String, Error> {

@@ -8,7 +8,7 @@ mod rbac;
 mod reference;
 mod run;
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -113,5 +113,21 @@ fn print_yaml(object: &impl Serialize) -> Result<(), Error> {
 }
 
 fn print(text: &str) -> Result<(), Error> {
-    std::io::stdout().write_all(text.as_bytes()).map_err(|error| Error::Print(error.to_string()))
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads has seen enough, as in `streamrole crd | head`.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.map_err(|error| Error::Print(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn the_flags_of_all_commands_go_together() {
+        Cli::command().debug_assert();
+    }
 }

@@ -266,7 +266,7 @@ fn statement(
     is_meant: impl Fn(Action) -> bool,
     resource: &str,
 ) -> Statement {
-    let actions = Action::ALL.into_iter().filter(|action| is_meant(*action));
+    let actions = Action::ALL.iter().copied().filter(|action| is_meant(*action));
     Statement {
         sid,
         effect,

@@ -3,8 +3,10 @@
 
 use std::fmt;
 
+use strum::{IntoStaticStr, VariantArray};
+
 /// An IAM action.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray)]
 #[expect(missing_docs, reason = "each is named as IAM names it")]
 pub enum Action {
     CreateRole,
@@ -29,50 +31,12 @@ pub enum Action {
 
 impl Action {
     /// Every one.
-    pub const ALL: [Self; 18] = [
-        Self::CreateRole,
-        Self::DeleteRole,
-        Self::DeleteRolePermissionsBoundary,
-        Self::DeleteRolePolicy,
-        Self::DetachRolePolicy,
-        Self::GetAccountAuthorizationDetails,
-        Self::GetRole,
-        Self::GetRolePolicy,
-        Self::ListAttachedRolePolicies,
-        Self::ListInstanceProfilesForRole,
-        Self::ListRolePolicies,
-        Self::ListRoles,
-        Self::PutRolePermissionsBoundary,
-        Self::PutRolePolicy,
-        Self::TagRole,
-        Self::UntagRole,
-        Self::UpdateAssumeRolePolicy,
-        Self::UpdateRole,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Its name in the IAM API.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::CreateRole => "CreateRole",
-            Self::DeleteRole => "DeleteRole",
-            Self::DeleteRolePermissionsBoundary => "DeleteRolePermissionsBoundary",
-            Self::DeleteRolePolicy => "DeleteRolePolicy",
-            Self::DetachRolePolicy => "DetachRolePolicy",
-            Self::GetAccountAuthorizationDetails => "GetAccountAuthorizationDetails",
-            Self::GetRole => "GetRole",
-            Self::GetRolePolicy => "GetRolePolicy",
-            Self::ListAttachedRolePolicies => "ListAttachedRolePolicies",
-            Self::ListInstanceProfilesForRole => "ListInstanceProfilesForRole",
-            Self::ListRolePolicies => "ListRolePolicies",
-            Self::ListRoles => "ListRoles",
-            Self::PutRolePermissionsBoundary => "PutRolePermissionsBoundary",
-            Self::PutRolePolicy => "PutRolePolicy",
-            Self::TagRole => "TagRole",
-            Self::UntagRole => "UntagRole",
-            Self::UpdateAssumeRolePolicy => "UpdateAssumeRolePolicy",
-            Self::UpdateRole => "UpdateRole",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 

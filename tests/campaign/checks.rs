@@ -10,10 +10,11 @@ use kube::{Api, Client, ResourceExt as _};
 use streamrole::api::{PinpointEventStreamRole, RoleResource};
 use streamrole::policy::Document;
 use streamrole::role::{Declaration, Defaults, DriftPolicy};
-use support::{Applied, By, Role, STALENESS};
+use support::{Applied, By, Role, STALENESS, status_violations};
 
-use crate::generator::{Generator, is_protected, may_adopt};
+use crate::generator::Generator;
 use crate::history::History;
+use crate::slots::{is_protected, may_adopt};
 
 const UID_TAG: &str = "streamrole.dev/uid";
 const CLUSTER_TAG: &str = "streamrole.dev/cluster";
@@ -27,6 +28,8 @@ struct Sighting {
 /// The first time that each generation of each resource was seen Ready.
 pub(crate) struct Sightings {
     waiting: Arc<Mutex<Vec<Sighting>>>,
+    /// What was wrong with a status, of all that were written.
+    broken: Arc<Mutex<Vec<String>>>,
     checked: Mutex<usize>,
     judged: Mutex<usize>,
     created: Mutex<BTreeMap<String, i64>>,
@@ -35,8 +38,10 @@ pub(crate) struct Sightings {
 impl Sightings {
     pub(crate) fn watch(client: Client) -> Self {
         let waiting = Arc::<Mutex<Vec<_>>>::default();
+        let broken = Arc::<Mutex<Vec<_>>>::default();
         let sightings = Self {
             waiting: Arc::clone(&waiting),
+            broken: Arc::clone(&broken),
             checked: Mutex::default(),
             judged: Mutex::default(),
             created: Mutex::default(),
@@ -49,6 +54,12 @@ impl Sightings {
             while let Some(change) = changes.next().await {
                 // An interrupted watch is taken up again.
                 let Ok(resource) = change else { continue };
+                let wrong = status_violations(&resource);
+                if !wrong.is_empty() {
+                    let seen =
+                        format!("{}: {wrong:?} in {:?}", resource.name_any(), resource.status);
+                    broken.lock().unwrap().push(seen);
+                }
                 let generation = (resource.uid(), resource.metadata.generation);
                 if says_ready(&resource) && seen.insert(generation) {
                     let sighting = Sighting { at: Instant::now(), resource };
@@ -82,7 +93,7 @@ pub(crate) fn violations(
     generator: &Generator,
     cluster: &str,
 ) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let mut wrong = std::mem::take(&mut *sightings.broken.lock().unwrap());
     let mut judged = sightings.judged.lock().unwrap();
     let fresh = history.from(*judged);
     *judged += fresh.len();

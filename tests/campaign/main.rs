@@ -2,7 +2,8 @@
 //! everything between the controller and its two servers fails, and the controller and the API server are
 //! killed. What must hold is checked from IAM's side throughout; afterwards all must come to rest.
 //!
-//! `CAMPAIGN_SECONDS` and `CAMPAIGN_SEED` change it; `make soak MINUTES=30` runs it long.
+//! A seed repeats what is done, what fails, and the order of IAM's faults; which call meets which fault is up to the
+//! controller. `CAMPAIGN_STEPS` and `CAMPAIGN_SEED` change it; `make soak` runs it long.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,22 +17,24 @@ mod checks;
 mod generator;
 mod history;
 mod rest;
+mod script;
+mod slots;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::PostParams;
-use kube::core::ObjectMeta;
-use kube::{Api, ResourceExt as _};
-use support::{Account, Chaos, Controller, ControllerOptions, Mishap, Stack, Tunnel};
+use support::world::binary;
+use support::{
+    Account, Chaos, Controller, ControllerOptions, Mishap, Stack, Tunnel, cluster_id,
+    create_namespace,
+};
 
 use checks::Sightings;
 use generator::Generator;
 use history::History;
+use slots::{NAMESPACES, SLOTS, namespace};
 
-/// Resources that exist at once.
-const SLOTS: usize = 220;
-const NAMESPACES: usize = 5;
+/// Of a campaign in `make test`: about 20 seconds.
+const STEPS: u64 = 500;
 /// Also the longest pause before a failed reconcile is tried again, so what is at rest is so soon.
 const RESYNC: &str = "5s";
 
@@ -47,20 +50,15 @@ struct Field {
 
 impl Field {
     async fn start(seed: u64) -> Self {
-        let stack = Stack::start().await.unwrap();
-        let crd = include_str!("../../crds/streamrole.dev_pinpointeventstreamroles.yaml");
-        stack.install(crd, include_str!("../../deploy/rbac/clusterrole.yaml")).await.unwrap();
+        let stack = Stack::installed().await.unwrap();
         let tunnel = Tunnel::open(&stack.kube_address()).await.unwrap();
         let account = Account::default();
         let chaos = Chaos::start(account.clone(), seed).await.unwrap();
-        let namespaces: Api<Namespace> = Api::all(stack.admin().await.unwrap());
+        let client = stack.admin().await.unwrap();
         for number in 0..NAMESPACES {
-            let metadata =
-                ObjectMeta { name: Some(format!("campaign-{number}")), ..ObjectMeta::default() };
-            let namespace = Namespace { metadata, ..Namespace::default() };
-            namespaces.create(&PostParams::default(), &namespace).await.unwrap();
+            create_namespace(&client, &namespace(number)).await.unwrap();
         }
-        let cluster = namespaces.get("kube-system").await.unwrap().uid().unwrap();
+        let cluster = cluster_id(&client).await.unwrap();
         let mut field = Self { stack, tunnel, chaos, account, cluster, controller: None };
         field.start_controller();
         field
@@ -69,7 +67,7 @@ impl Field {
     fn start_controller(&mut self) {
         let options = ControllerOptions {
             resync: RESYNC.into(),
-            ..ControllerOptions::new(env!("CARGO_BIN_EXE_streamrole"), self.chaos.url())
+            ..ControllerOptions::new(binary(), self.chaos.url())
         };
         let kubeconfig = self.stack.controller_kubeconfig_by_way_of(self.tunnel.address()).unwrap();
         // Of what an earlier process wrote just now the next one knows nothing.
@@ -93,35 +91,41 @@ fn from_environment(name: &str) -> Option<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_every_fault_nothing_of_others_is_touched_and_all_comes_to_rest() {
     let seed = from_environment("CAMPAIGN_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
-    let seconds = from_environment("CAMPAIGN_SECONDS").unwrap_or(65);
-    println!("campaign: seed {seed}, {seconds} s; repeat with CAMPAIGN_SEED={seed}");
+    let steps = from_environment("CAMPAIGN_STEPS").unwrap_or(STEPS);
+    println!(
+        "campaign: seed {seed}, {steps} steps; CAMPAIGN_SEED={seed} repeats all that happens to it"
+    );
 
     let mut field = Field::start(seed).await;
     let history = History::of(&field.account);
     let sightings = Sightings::watch(field.stack.admin().await.unwrap());
     let mut generator = Generator::new(seed, &field).await;
     generator.fill(&field).await;
-    let end = Instant::now() + Duration::from_secs(seconds);
-    while Instant::now() < end {
+    let started = Instant::now();
+    for _ in 0..steps {
         generator.step(&mut field).await;
         let wrong = checks::violations(&history, &sightings, &generator, &field.cluster);
         assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}\n{}", generator.last_operations());
     }
 
+    let took = started.elapsed();
     field.chaos.calm();
-    let rested = rest::everything_comes_to_rest(&field, &mut generator, seed).await;
+    let rested = rest::everything_comes_to_rest(&mut field, &mut generator, seed).await;
     let emptied = rest::everything_can_be_deleted(&field, &mut generator, seed).await;
     let wrong = checks::violations(&history, &sightings, &generator, &field.cluster);
     assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}\n{}", generator.last_operations());
 
     let (calls, mishaps) = field.chaos.tally();
     println!(
-        "campaign: seed {seed}, {seconds} s\n  operations {:?}\n  IAM calls {calls}, writes {}\n  faults {mishaps:?}\n  Ready seen and checked {}\n  violations 0\n  at rest after {rested:.1?}, all deleted after {emptied:.1?}",
+        "campaign: seed {seed}, {steps} steps in {took:.1?}\n  operations {:?}\n  IAM calls {calls}, writes {}\n  faults {mishaps:?}\n  Ready seen and checked {}\n  violations 0\n  at rest after {rested:.1?}, all deleted after {emptied:.1?}",
         generator.operations(),
         history.len(),
         sightings.checked(),
     );
     let missing: Vec<_> = Mishap::all().filter(|m| !mishaps.contains_key(m)).collect();
     assert!(missing.is_empty(), "faults that never happened: {missing:?}");
-    assert!(sightings.checked() > SLOTS, "too few resources became Ready to have tested anything");
+    assert!(
+        sightings.checked() > SLOTS / 2,
+        "too few resources became Ready to have tested anything"
+    );
 }

@@ -7,23 +7,25 @@ use std::time::{Duration, Instant};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, ResourceExt};
 use streamrole::api::PinpointEventStreamRole;
-use support::{Controller, eventually, eventually_within};
+use support::{Controller, check_status, eventually, eventually_within};
 
 use crate::Field;
 use crate::checks::{declaration, is_as};
-use crate::generator::{Generator, Kind, kind, name, role_name};
+use crate::generator::Generator;
+use crate::slots::{Kind, SLOTS, kind, name, role_name};
 
 /// Far more than it takes; what takes longer never ends.
 const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Waits until each resource is Ready and its role as it declares, or says why it cannot be.
 pub(crate) async fn everything_comes_to_rest(
-    field: &Field,
+    field: &mut Field,
     generator: &mut Generator,
     seed: u64,
 ) -> Duration {
     let since = Instant::now();
-    generator.resume_all().await;
+    generator.settle(field).await;
+    let field = &*field;
     let client = field.stack.admin().await.unwrap();
     let slots: Vec<_> = generator.taken().collect();
     eventually_within(PATIENCE, &format!("seed {seed}: all to be at rest"), || async {
@@ -102,7 +104,7 @@ pub(crate) async fn everything_can_be_deleted(
     })
     .await;
 
-    let expected: BTreeSet<_> = (0..crate::SLOTS)
+    let expected: BTreeSet<_> = (0..SLOTS)
         .filter(|slot| {
             matches!(kind(*slot), Kind::Foreign | Kind::Elsewhere | Kind::Adopted | Kind::Retained)
         })
@@ -122,11 +124,12 @@ pub(crate) async fn everything_can_be_deleted(
 /// Resources by namespace and name.
 async fn all_resources(client: &Client) -> HashMap<String, PinpointEventStreamRole> {
     let api: Api<PinpointEventStreamRole> = Api::all(client.clone());
-    eventually("the resources to be listed", || async {
-        let all = api.list(&ListParams::default()).await;
-        all.map(|all| all.items.into_iter().map(|one| (one.name_any(), one)).collect())
+    let all = eventually("the resources to be listed", || async {
+        api.list(&ListParams::default()).await
     })
-    .await
+    .await;
+    all.iter().for_each(check_status);
+    all.items.into_iter().map(|one| (one.name_any(), one)).collect()
 }
 
 fn log(field: &Field) -> String {

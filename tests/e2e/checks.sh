@@ -66,6 +66,16 @@ api() { # PATH
 pods() { api "/api/v1/namespaces/$namespace/pods?labelSelector=app.kubernetes.io/name%3Dstreamrole"; }
 
 node_is_ready() { kubectl wait --for=condition=Ready "node/node$1" --timeout=1s; }
+two_nodes() {
+	begin "two nodes"
+	control_up
+	node_up 1
+	node_up 2
+	eventually 60 "node 1 is Ready" node_is_ready 1
+	eventually 60 "node 2 is Ready" node_is_ready 2
+	passed "$(kubectl get node node1 --output jsonpath='kubelet {.status.nodeInfo.kubeletVersion}, {.status.nodeInfo.containerRuntimeVersion}')"
+}
+
 # As many pods as declared, none on its way out, all Ready.
 replicas_are_ready() {
 	pods | jq --exit-status '(.items | length == 2) and all(.items[]; .metadata.deletionTimestamp == null

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use support::{Controller, ControllerOptions};
 
 use crate::hostile::{live, works_on, writes};
-use crate::world::{World, condition, ready, stack};
+use support::world::{World, condition, ready, stack};
 
 fn spec(world: &World, arn: &str) -> Value {
     json!({"roleName": world.role("events"), "destination": {"kinesisStreamArn": arn}})
@@ -29,7 +29,7 @@ async fn a_stream_of_another_account_is_named_with_both_accounts_and_nothing_is_
     assert_eq!(world.proxy.actions(), Vec::<String>::new());
 
     // Corrected, it works; the other way round, its role stays as it is.
-    let right = crate::world::kinesis_arn("events");
+    let right = support::world::kinesis_arn("events");
     world.apply("events", &spec(&world, &right)).await;
     world.ready("events").await;
     world.proxy.forget_calls();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use streamrole::api::{PinpointEventStreamRole, RoleResource, SpecError};
 use streamrole::role::{Declaration, Defaults};
 
-use crate::world::{World, kinesis_arn};
+use support::world::{World, kinesis_arn};
 
 fn with(changes: Value) -> Value {
     let mut spec = json!({"destination": {"kinesisStreamArn": kinesis_arn("events")}});
@@ -613,7 +613,7 @@ async fn what_only_the_controller_can_check_ends_stalled_and_changes_nothing_on_
     ] {
         world.apply(name, &with(json!({"tags": {one: "a", other: "b"}}))).await;
         let resource = world.sees(name, "False", "InvalidSpec").await;
-        let message = crate::world::ready(&resource).message;
+        let message = support::world::ready(&resource).message;
         let keys = format!("spec.tags: {one:?} and {other:?}");
         assert!(message.contains(&keys), "{keys} in {message}");
     }

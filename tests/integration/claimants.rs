@@ -4,9 +4,9 @@ use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use streamrole::api::PinpointEventStreamRole;
-use support::eventually;
+use support::{eventually, manifest};
 
-use crate::world::{FOREIGN_TRUST, OTHER_CLUSTER, World, condition, ready};
+use support::world::{FOREIGN_TRUST, OTHER_CLUSTER, World, condition, ready};
 
 fn created(resource: &PinpointEventStreamRole) -> k8s_openapi::jiff::Timestamp {
     resource.creation_timestamp().unwrap().0
@@ -149,12 +149,7 @@ async fn a_role_of_another_cluster_is_taken_over_only_when_asked_and_only_once()
 async fn an_older_resource_that_cannot_or_will_not_write_keeps_no_other_from_the_role() {
     let world = World::new("idle-first").await;
     let annotated = |name: &str, spec: &Value| {
-        json!({
-            "apiVersion": "streamrole.dev/v1alpha1",
-            "kind": "PinpointEventStreamRole",
-            "metadata": {"name": name, "annotations": {"streamrole.dev/paused": "yes"}},
-            "spec": spec,
-        })
+        manifest(&json!({"name": name, "annotations": {"streamrole.dev/paused": "yes"}}), spec)
     };
     for kind in ["paused", "report", "invalid"] {
         let older = format!("{kind}-older");
@@ -217,7 +212,7 @@ async fn start_for_both(world: &mut World, other: &World) {
         ..world.options()
     };
     world.controller =
-        Some(support::Controller::start(crate::world::stack().await, &options).unwrap());
+        Some(support::Controller::start(support::world::stack().await, &options).unwrap());
 }
 
 async fn create_tagged(world: &World, role: &str, cluster: &str, resource: &str, uid: &str) {

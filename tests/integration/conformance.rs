@@ -9,7 +9,7 @@ use aws_sdk_iam::error::ProvideErrorMetadata;
 use aws_sdk_iam::types::{EntityType, Tag};
 use support::{MemoryIam, iam_at};
 
-use crate::world::{FOREIGN_TRUST, stack};
+use support::world::{FOREIGN_TRUST, stack};
 
 const DOCUMENT: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::a b+c%20d/é"}]}"#;
 const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/boundary";

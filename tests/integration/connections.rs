@@ -12,13 +12,11 @@ use support::{
     Controller, ControllerOptions, Fault, Tunnel, eventually, eventually_within, http_get,
 };
 
-use crate::world::{World, ready, stack};
+use support::world::{World, ready, stack};
 
 /// A world whose controller stands for election and reaches the API server through a tunnel.
 async fn through_a_tunnel(test: &str) -> (World, Tunnel) {
-    let world = World::without_controller(test).await;
-    let role = include_str!("../../deploy/rbac/role.yaml");
-    stack().await.allow_controller_in(&world.namespace, role).await.unwrap();
+    let world = World::without_controller(test).await.with_election().await;
     let lease_namespace = Some(world.namespace.clone());
     with_a_tunnel(world, lease_namespace).await
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use support::{Fault, eventually};
 
-use crate::world::{World, condition, version};
+use support::world::{World, condition, version};
 
 fn absent() -> Fault {
     Fault::answer(404, "NoSuchEntity", "The role cannot be found.")
@@ -70,7 +70,7 @@ async fn a_role_that_stays_unseen_is_believed_to_be_gone_in_the_end() {
         .iam
         .delete_role_policy()
         .role_name(&role)
-        .policy_name(crate::world::POLICY)
+        .policy_name(support::world::POLICY)
         .send()
         .await
         .unwrap();
@@ -104,7 +104,7 @@ async fn an_edit_back_is_not_taken_for_done_because_of_a_read_that_is_older_than
     .to_string();
     let stale = format!(
         "<RoleName>{role_name}</RoleName><PolicyName>{}</PolicyName><PolicyDocument>{encoded}</PolicyDocument>",
-        crate::world::POLICY
+        support::world::POLICY
     );
     world.proxy.inject("GetRolePolicy", None, body_of("GetRolePolicy", &stale));
     world.apply("events", &world.kinesis_spec("one")).await;

@@ -9,7 +9,7 @@ use k8s_openapi::jiff::{Timestamp, ToSpan as _};
 use serde_json::json;
 use support::{Canned, Controller, ControllerOptions, Fault, eventually, set_aws_environment};
 
-use crate::world::{World, binary, condition, ready, stack};
+use support::world::{World, binary, condition, ready, stack};
 
 /// What `streamrole check` says with these variables, and whether all is well.
 pub(crate) async fn checked(iam_url: &str, variables: &[(&str, Option<&str>)]) -> (bool, String) {

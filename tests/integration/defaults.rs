@@ -5,12 +5,10 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 use support::{Controller, ControllerOptions};
 
-use crate::world::{World, binary, kinesis_arn, stack};
+use support::world::{World, binary, kinesis_arn, stack};
 
 async fn start_with(world: &mut World, variables: &[(&'static str, &str)]) {
-    if let Some(controller) = world.controller.take() {
-        controller.stop().unwrap();
-    }
+    drop(world.controller.take());
     let environment = variables.iter().map(|(name, value)| (*name, Some((*value).to_owned())));
     let options = ControllerOptions { environment: environment.collect(), ..world.options() };
     world.controller = Some(Controller::start(stack().await, &options).unwrap());

@@ -2,9 +2,9 @@
 
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
-use support::{Fault, eventually};
+use support::{Fault, eventually, manifest};
 
-use crate::world::{OTHER_POLICY, POLICY, World, ready, stack};
+use support::world::{OTHER_POLICY, POLICY, World, ready, stack};
 
 #[tokio::test]
 async fn deleting_the_resource_deletes_the_role() {
@@ -75,12 +75,10 @@ async fn a_resource_that_takes_the_place_of_one_that_vanished_has_its_role_back(
     world.proxy.inject("GetRole", None, Fault::answer(503, "ServiceUnavailable", "later"));
     stack().await.lose("vanished-anew", "events").await.unwrap();
     world.gone("events").await;
-    let paused = json!({
-        "apiVersion": "streamrole.dev/v1alpha1",
-        "kind": "PinpointEventStreamRole",
-        "metadata": {"name": "events", "annotations": {"streamrole.dev/paused": "true"}},
-        "spec": world.kinesis_spec("events"),
-    });
+    let paused = manifest(
+        &json!({"name": "events", "annotations": {"streamrole.dev/paused": "true"}}),
+        &world.kinesis_spec("events"),
+    );
     let params = PatchParams::apply("user");
     let successor = world.resources.patch("events", &params, &Patch::Apply(paused)).await.unwrap();
     eventually("the vanished one to be known to be recreated", || async {

@@ -8,7 +8,7 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 use support::{Fault, eventually};
 
-use crate::world::{FOREIGN_TRUST, OTHER_POLICY, POLICY, World, ready};
+use support::world::{FOREIGN_TRUST, OTHER_POLICY, POLICY, World, ready};
 
 const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/boundary";
 const OTHER_BOUNDARY: &str = "arn:aws:iam::111122223333:policy/other";
@@ -238,6 +238,8 @@ async fn a_list_that_is_older_than_the_role_leads_to_a_look_and_to_no_write() {
     world.proxy.forget_calls();
     world.proxy.saw("GetRole").await;
     world.proxy.saw("ListAttachedRolePolicies").await;
+    // What the check found would be written before the next resyncs check again.
+    world.resyncs(2).await;
     world.ready("events").await;
     assert!(world.proxy.calls().iter().all(|call| !call.is_write()), "{:?}", world.proxy.actions());
 }

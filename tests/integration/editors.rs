@@ -12,22 +12,17 @@ use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams, WatchEvent, WatchParams};
 use serde_json::{Value, json};
 use streamrole::api::PinpointEventStreamRole;
-use support::{Controller, ControllerOptions, Fault, eventually, eventually_within};
+use support::{Controller, ControllerOptions, Fault, eventually, eventually_within, manifest};
 
-use crate::world::{World, condition, kinesis_arn, kubectl, ready, stack, version};
+use support::world::{World, condition, kinesis_arn, kubectl, ready, stack, version};
 
 async fn apply_as(world: &World, manager: &str, spec: Value) -> Result<(), kube::Error> {
-    let manifest = json!({
-        "apiVersion": "streamrole.dev/v1alpha1",
-        "kind": "PinpointEventStreamRole",
-        "metadata": {"name": "events"},
-        "spec": spec,
-    });
+    let manifest = manifest(&json!({"name": "events"}), &spec);
     let params = PatchParams::apply(manager);
     world.resources.patch("events", &params, &Patch::Apply(manifest)).await.map(drop)
 }
 
-fn manifest(world: &World, description: &str) -> String {
+fn in_git(world: &World, description: &str) -> String {
     let role = world.role("events");
     let stream = kinesis_arn("events");
     format!(
@@ -79,7 +74,7 @@ async fn two_field_managers_and_the_controller_never_meet() {
 async fn an_edit_by_hand_changes_the_role_and_what_git_says_comes_back_and_can_be_pruned() {
     let world = World::new("healed").await;
     let file = stack().await.scratch("healed.yaml");
-    std::fs::write(&file, manifest(&world, "of-git")).unwrap();
+    std::fs::write(&file, in_git(&world, "of-git")).unwrap();
     let file = file.to_string_lossy();
     let apply = ["apply", "-f", &file];
     kubectl(&world, &apply).await;
@@ -98,7 +93,7 @@ async fn an_edit_by_hand_changes_the_role_and_what_git_says_comes_back_and_can_b
 
     let nothing = stack().await.scratch("pruned");
     std::fs::create_dir_all(&nothing).unwrap();
-    let other = manifest(&world, "of-git")
+    let other = in_git(&world, "of-git")
         .replace("name: events", "name: other")
         .replace(&world.role("events"), &world.role("other"));
     std::fs::write(nothing.join("other.yaml"), other).unwrap();

@@ -1,19 +1,21 @@
-//! Every error code that IAM answers with: what the user reads of it, and when it is tried again.
+//! Errors of IAM, one code of each kind: what the user reads, and that the call is retried. Which code is of which kind, and with which pauses each is retried, is for the unit tests of
+//! `src/iam/error.rs` and `src/controller/requeue.rs`.
 
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::ListParams;
 use serde_json::json;
-use support::{Fault, eventually};
+use support::Fault;
 
-use crate::world::{World, condition, ready};
+use support::world::{World, condition, ready};
 
-/// When a failed reconcile comes again.
+/// What has to happen before it can succeed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Again {
-    /// By itself, at once: nobody has to act.
-    Soon,
-    /// By itself, slowly: somebody has to act, outside of Kubernetes.
-    Slowly,
-    /// With the next resync, or when the resource changes.
-    AtResync,
+enum Needs {
+    /// Nothing: it is retried without a resync, and the resource is `Reconciling`.
+    Nothing,
+    /// A user acts: it is retried at the latest with the resync, and the resource is `Stalled`.
+    Action,
 }
 
 struct Row {
@@ -24,8 +26,10 @@ struct Row {
     words: &'static str,
     reason: &'static str,
     remedy: &'static str,
-    again: Again,
-    /// Whether it is worth an event: not when nobody has to know.
+    needs: Needs,
+    /// Whether the message names the code, the call, the role and the request: not where IAM's answer is not the news.
+    quotes: bool,
+    /// Whether there is an event: not for what passes within seconds.
     event: bool,
 }
 
@@ -37,7 +41,8 @@ const ROWS: [Row; 11] = [
         words: "The role cannot be found.",
         reason: "Progressing",
         remedy: "Retrying.",
-        again: Again::Soon,
+        needs: Needs::Nothing,
+        quotes: true,
         event: true,
     },
     Row {
@@ -47,7 +52,8 @@ const ROWS: [Row; 11] = [
         words: "does not show yet",
         reason: "Progressing",
         remedy: "Retrying.",
-        again: Again::Soon,
+        needs: Needs::Nothing,
+        quotes: false,
         event: false,
     },
     Row {
@@ -57,7 +63,8 @@ const ROWS: [Row; 11] = [
         words: "Another request is in progress.",
         reason: "Progressing",
         remedy: "Retrying.",
-        again: Again::Soon,
+        needs: Needs::Nothing,
+        quotes: true,
         event: true,
     },
     Row {
@@ -67,7 +74,8 @@ const ROWS: [Row; 11] = [
         words: "Cannot delete entity, must remove roles from instance profile first.",
         reason: "DeletionBlocked",
         remedy: "Remove what still uses the role",
-        again: Again::Slowly,
+        needs: Needs::Action,
+        quotes: true,
         event: true,
     },
     Row {
@@ -77,7 +85,8 @@ const ROWS: [Row; 11] = [
         words: "Syntax errors in policy.",
         reason: "RefusedByIam",
         remedy: "Change the field of the spec that IAM names.",
-        again: Again::AtResync,
+        needs: Needs::Action,
+        quotes: true,
         event: true,
     },
     // The code that stands for two things; the other is "Invalid principal".
@@ -88,7 +97,8 @@ const ROWS: [Row; 11] = [
         words: "Invalid principal in policy: x",
         reason: "Progressing",
         remedy: "A new principal can take a while to be known",
-        again: Again::Soon,
+        needs: Needs::Nothing,
+        quotes: true,
         event: true,
     },
     Row {
@@ -98,7 +108,8 @@ const ROWS: [Row; 11] = [
         words: "Cannot exceed quota for RolesPerAccount: 1000.",
         reason: "LimitExceeded",
         remedy: "Free some of this quota, or ask AWS to raise it.",
-        again: Again::Slowly,
+        needs: Needs::Action,
+        quotes: true,
         event: true,
     },
     Row {
@@ -108,7 +119,8 @@ const ROWS: [Row; 11] = [
         words: "Cannot perform the operation on the protected role.",
         reason: "RefusedByIam",
         remedy: "Change the field of the spec that IAM names.",
-        again: Again::AtResync,
+        needs: Needs::Action,
+        quotes: true,
         event: true,
     },
     Row {
@@ -118,7 +130,8 @@ const ROWS: [Row; 11] = [
         words: "Rate exceeded",
         reason: "Throttled",
         remedy: "Retrying more slowly.",
-        again: Again::Soon,
+        needs: Needs::Nothing,
+        quotes: true,
         event: true,
     },
     Row {
@@ -128,7 +141,8 @@ const ROWS: [Row; 11] = [
         words: "User x is not authorized to perform: iam:PutRolePolicy",
         reason: "AccessDenied",
         remedy: "Allow the controller's credentials iam:PutRolePolicy on arn:aws:iam::",
-        again: Again::Slowly,
+        needs: Needs::Action,
+        quotes: true,
         event: true,
     },
     Row {
@@ -138,26 +152,24 @@ const ROWS: [Row; 11] = [
         words: "The request processing has failed.",
         reason: "IamUnavailable",
         remedy: "Retrying.",
-        again: Again::Soon,
+        needs: Needs::Nothing,
+        quotes: true,
         event: true,
     },
 ];
 
 #[tokio::test]
-async fn each_error_code_has_its_condition_reason_message_event_and_requeue() {
+async fn each_kind_of_error_has_its_condition_reason_message_and_event_and_is_retried() {
     // A controller for each row: throttling slows all calls of one.
-    futures::future::join_all(ROWS.iter().enumerate().map(|(number, row)| check(number, row)))
-        .await;
+    futures::future::join_all(ROWS.iter().map(check)).await;
 }
 
-async fn check(number: usize, row: &Row) {
+async fn check(row: &Row) {
     let case = format!("{} to {}", row.code, row.action);
-    // No resync comes to help but for the row that waits for it.
-    let test = format!("code-{number}");
-    let mut world = match row.again {
-        Again::Soon => World::without_controller(&test).await,
-        // The pauses of what is tried slowly are no longer than the resync.
-        Again::Slowly | Again::AtResync => World::resyncing_later(&test).await,
+    let mut world = match row.needs {
+        // No resync comes to help.
+        Needs::Nothing => World::without_controller("code").await,
+        Needs::Action => World::resyncing_later("code").await,
     };
     let fault = Fault::answer(row.status, row.code, row.words);
     world.proxy.inject(row.action, None, fault);
@@ -173,13 +185,12 @@ async fn check(number: usize, row: &Row) {
     for part in [row.words, row.remedy] {
         assert!(message.contains(part), "{case}: {part:?} in {message:?}");
     }
-    // Of a name that is taken but shows no role, IAM's answer is not the news.
-    for part in [row.code, row.action, "request id", &world.role("events")] {
-        assert!(message.contains(part) || !row.event, "{case}: {part:?} in {message:?}");
+    for part in [row.code, row.action, "request id"] {
+        assert_eq!(message.contains(part), row.quotes, "{case}: {part:?} in {message:?}");
     }
-    let (present, absent) = match row.again {
-        Again::Soon => ("Reconciling", "Stalled"),
-        Again::Slowly | Again::AtResync => ("Stalled", "Reconciling"),
+    let (present, absent) = match row.needs {
+        Needs::Nothing => ("Reconciling", "Stalled"),
+        Needs::Action => ("Stalled", "Reconciling"),
     };
     let abnormal = condition(&resource, present);
     assert_eq!(
@@ -193,18 +204,18 @@ async fn check(number: usize, row: &Row) {
         assert!(note.contains(row.words), "{case}: {note}");
     }
 
-    // It is tried again without anybody touching the resource.
-    let tries = || world.proxy.actions().iter().filter(|action| *action == row.action).count();
-    let so_far = tries();
-    eventually(&format!("{case}: another try"), || async {
-        if tries() > so_far { Ok(()) } else { Err(world.log()) }
-    })
-    .await;
+    // The next reconcile succeeds, and nothing but a retry leads to it.
     world.proxy.heal();
     if row.action == "DeleteRole" {
         world.gone("events").await;
     } else {
         world.ready("events").await;
+    }
+    if !row.event {
+        let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
+        let events = events.list(&ListParams::default()).await.unwrap();
+        let told = events.iter().any(|event| event.reason.as_deref() == Some(row.reason));
+        assert!(!told, "{case}: no event for what passes within seconds");
     }
 }
 
@@ -220,5 +231,26 @@ async fn what_waits_for_the_user_is_tried_at_once_when_the_spec_changes() {
     let mut spec = world.kinesis_spec("events");
     spec["tags"] = json!({"team": "marketing"});
     world.apply("events", &spec).await;
+    world.ready("events").await;
+}
+
+#[tokio::test]
+async fn what_was_written_before_a_refusal_is_told_and_a_requested_reconcile_tries_again() {
+    let mut world = World::without_controller("refused").await;
+    let words = "This policy contains invalid Json";
+    world.proxy.inject("PutRolePolicy", None, Fault::answer(400, "MalformedPolicyDocument", words));
+    world.start_controller().await;
+    world.apply("events", &world.kinesis_spec("events")).await;
+    let resource = world.sees("events", "False", "RefusedByIam").await;
+    let synced = |type_| condition(&resource, type_).map(|c| c.status);
+    assert_eq!(
+        synced("TrustPolicySynced").as_deref(),
+        Some("True"),
+        "what was written is reported"
+    );
+    assert_eq!(synced("PermissionsPolicySynced").as_deref(), Some("False"));
+
+    world.proxy.heal();
+    world.annotate("events", "streamrole.dev/reconcile-requested-at", "1").await;
     world.ready("events").await;
 }

@@ -7,7 +7,7 @@ use kube::api::ListParams;
 use serde_json::json;
 use support::{Controller, KubeProxy, eventually, eventually_within, http_get};
 
-use crate::world::{World, stack};
+use support::world::{World, stack};
 
 /// More than may wait to be sent, and than there are workers.
 const RESOURCES: usize = 1100;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{FOREIGN_TRUST, World, condition, ready};
+use support::world::{FOREIGN_TRUST, World, condition, ready};
 
 #[tokio::test]
 async fn a_foreign_role_is_left_alone_and_the_status_says_how_to_adopt_it() {

@@ -8,9 +8,9 @@ use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
-use support::{Call, http_get};
+use support::{Call, http_get, manifest};
 
-use crate::world::{OTHER_CLUSTER, OTHER_POLICY, World, kinesis_arn, ready};
+use support::world::{OTHER_CLUSTER, OTHER_POLICY, World, kinesis_arn, ready};
 
 const KMS: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd";
 
@@ -356,8 +356,7 @@ async fn no_live_role_of_others_is_changed_or_shown() {
             "Paused" => metadata["annotations"] = json!({"streamrole.dev/paused": "TRUE"}),
             policy => spec["driftPolicy"] = policy.into(),
         }
-        let manifest = json!({"apiVersion": "streamrole.dev/v1alpha1",
-            "kind": "PinpointEventStreamRole", "metadata": metadata, "spec": spec});
+        let manifest = manifest(&metadata, &spec);
         let params = PatchParams::apply("user").force();
         world.resources.patch(&name(number), &params, &Patch::Apply(manifest)).await.unwrap();
     }

@@ -7,7 +7,7 @@ use support::eventually;
 
 use crate::consistency::body_of;
 use crate::hostile::{live, notes, works_on, writes};
-use crate::world::{FOREIGN_TRUST, OTHER_CLUSTER, OTHER_POLICY, POLICY, World};
+use support::world::{FOREIGN_TRUST, OTHER_CLUSTER, OTHER_POLICY, POLICY, World};
 
 /// How much of the text of others a message may hold: the whole of it is far more.
 const LONGEST_MESSAGE: usize = 16_384;

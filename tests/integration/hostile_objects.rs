@@ -4,18 +4,17 @@ use aws_sdk_iam::types::Tag;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use streamrole::api::FINALIZER;
-use support::eventually;
+use support::{eventually, manifest};
 
 use crate::hostile::{live, works_on, writes};
-use crate::world::{CONTROLLER_POLICY, OTHER_CLUSTER, World, ready, version};
+use support::world::{CONTROLLER_POLICY, OTHER_CLUSTER, World, ready, version};
 
 const PAUSED: &str = "streamrole.dev/paused";
 const REQUESTED: &str = "streamrole.dev/reconcile-requested-at";
 
 async fn apply_with(world: &World, metadata: Value, spec: &Value) {
     let name = metadata["name"].as_str().unwrap().to_owned();
-    let manifest = json!({"apiVersion": "streamrole.dev/v1alpha1",
-        "kind": "PinpointEventStreamRole", "metadata": metadata, "spec": spec});
+    let manifest = manifest(&metadata, spec);
     let params = PatchParams::apply("user").force();
     world.resources.patch(&name, &params, &Patch::Apply(manifest)).await.unwrap();
 }

@@ -1,86 +1,15 @@
 //! Two replicas: one works, the other stands by, and what was the leader never works beside the one that is.
 //! How long a hand-over takes under load is in `tests/hand_over.rs`.
 
-use std::path::Path;
-
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::DeleteParams;
-use support::{
-    Controller, ControllerOptions, Fault, KubeProxy, Proxy, Tunnel, eventually, http_get,
-};
+use support::{Fault, KubeProxy, Replica, Tunnel, eventually};
 
-use crate::world::{World, stack, version};
-
-/// A controller with a proxy of its own in front of IAM.
-struct Replica {
-    controller: Controller,
-    proxy: Proxy,
-}
-
-impl Replica {
-    async fn start(world: &World) -> Self {
-        Self::by_way_of(world, &stack().await.controller_kubeconfig()).await
-    }
-
-    async fn by_way_of(world: &World, kubeconfig: &Path) -> Self {
-        let proxy = Proxy::start(stack().await.iam_url(), None).await.unwrap();
-        let options = ControllerOptions {
-            iam_url: proxy.url().into(),
-            lease_namespace: Some(world.namespace.clone()),
-            ..world.options()
-        };
-        let controller =
-            Controller::start_with_kubeconfig(stack().await, &options, kubeconfig).unwrap();
-        Self { controller, proxy }
-    }
-
-    async fn metrics(&self) -> String {
-        let url = self.controller.listen_url().await;
-        http_get(&format!("{url}/metrics")).await.unwrap().1
-    }
-
-    async fn is_leader(&self) -> bool {
-        self.metrics().await.contains("\nstreamrole_leader 1\n")
-    }
-
-    async fn leads(&self) {
-        eventually("the replica to lead", || async {
-            if self.is_leader().await { Ok(()) } else { Err(self.controller.log()) }
-        })
-        .await;
-    }
-
-    async fn stands_by(&self) {
-        let url = self.controller.listen_url().await;
-        eventually("the replica to be ready", || async {
-            let (status, said) = http_get(&format!("{url}/readyz")).await.unwrap();
-            if status == 200 { Ok(()) } else { Err(said) }
-        })
-        .await;
-        let metrics = self.metrics().await;
-        assert!(metrics.contains("\nstreamrole_leader 0\n"), "{metrics}");
-        assert!(metrics.contains("\nstreamrole_last_resync_timestamp_seconds 0"), "{metrics}");
-        assert_eq!(self.proxy.actions(), Vec::<String>::new(), "it leaves IAM alone");
-    }
-
-    /// Waits until it has ended by itself and gives its exit status and what it said.
-    async fn ends(self) -> (i32, String, Proxy) {
-        let Self { controller, proxy } = self;
-        eventually("the replica to end", || async {
-            if controller.process().is_running() { Err(controller.log()) } else { Ok(()) }
-        })
-        .await;
-        let log = controller.log();
-        (controller.wait().unwrap(), log, proxy)
-    }
-}
+use support::world::{World, stack, version};
 
 async fn world(test: &str) -> World {
-    let world = World::without_controller(test).await;
-    let role = include_str!("../../deploy/rbac/role.yaml");
-    stack().await.allow_controller_in(&world.namespace, role).await.unwrap();
-    world
+    World::without_controller(test).await.with_election().await
 }
 
 fn leases(world: &World) -> Api<Lease> {
@@ -269,7 +198,11 @@ async fn a_lease_that_is_deleted_under_its_holder_lets_no_other_work_beside_it()
         let (world, other) = (&world, &other);
         async move {
             describe(world, &format!("edit {edits}")).await;
-            if other.is_leader().await { Ok(()) } else { Err(other.controller.log()) }
+            if other.controller.metric("streamrole_leader").await > 0.5 {
+                Ok(())
+            } else {
+                Err(other.controller.log())
+            }
         }
     })
     .await;

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::world::{OTHER_POLICY, POLICY, World, condition, kinesis_arn, ready, stack};
+use support::world::{OTHER_POLICY, POLICY, World, condition, kinesis_arn, ready, stack};
 
 const TRUST: &str = include_str!("../aws-page/trust-policy.json");
 const KINESIS: &str = include_str!("../aws-page/kinesis-permissions-policy.json");

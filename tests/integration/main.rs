@@ -1,4 +1,4 @@
-//! The controller's own binary against a real kube-apiserver with RBAC on and a real IAM endpoint. It runs
+//! The controller's own binary against a real kube-apiserver with RBAC on and moto's IAM. It runs
 //! under a service account that is bound to the shipped `ClusterRole` and to nothing else, and IAM refuses it
 //! what the shipped policies do not allow. Each test has its own namespace, role names, controller and proxy,
 //! so all run side by side on one stack.
@@ -42,9 +42,7 @@ mod peers;
 mod permissions;
 mod policies;
 mod rbac;
-mod refusals;
 mod startup;
 mod states;
 mod telemetry;
 mod upgrade;
-mod world;

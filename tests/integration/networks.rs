@@ -4,7 +4,7 @@ use futures::future::join_all;
 use support::{Canned, Controller, Fault, ForwardProxy, TlsFront, eventually};
 
 use crate::credentials::checked;
-use crate::world::{World, condition, ready, stack};
+use support::world::{World, condition, ready, stack};
 
 const HOST: &str = "iam.aws.example";
 

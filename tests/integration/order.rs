@@ -8,7 +8,7 @@ use futures::FutureExt as _;
 use serde_json::{Value, json};
 use streamrole::policy::Document;
 
-use crate::world::{POLICY, World, decoded};
+use support::world::{POLICY, World, decoded};
 
 /// What bears on what a role grants, as IAM has it.
 #[derive(Clone, Debug)]
@@ -45,8 +45,8 @@ fn is_within(less: &Moment, more: &Moment) -> bool {
 async fn no_moment_of_an_update_grants_more_than_before_or_after_it() {
     let world = World::new("moments").await;
     let account = |region: &str| json!({"accountId": "111122223333", "region": region});
-    let stream = |name: &str| json!({"kinesisStreamArn": crate::world::kinesis_arn(name)});
-    let with_key = |name: &str| json!({"kinesisStreamArn": crate::world::kinesis_arn(name), "kmsKeyArn": "arn:aws:kms:us-east-1:111122223333:key/1"});
+    let stream = |name: &str| json!({"kinesisStreamArn": support::world::kinesis_arn(name)});
+    let with_key = |name: &str| json!({"kinesisStreamArn": support::world::kinesis_arn(name), "kmsKeyArn": "arn:aws:kms:us-east-1:111122223333:key/1"});
     let boundary = |name: &str| json!(format!("arn:aws:iam::111122223333:policy/{name}"));
     // Each is an edit of the one before.
     let specs = [

@@ -5,7 +5,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use support::{eventually, http_get};
 
-use crate::world::{World, ready};
+use support::world::{World, ready};
 
 const OWNERSHIP: [&str; 3] =
     ["streamrole.dev/cluster", "streamrole.dev/resource", "streamrole.dev/uid"];
@@ -127,11 +127,11 @@ async fn whoever_writes_the_status_cannot_have_ownership_tags_taken_off() {
         "status": {"conditions": foreign}}),
     );
     world.resources.patch_status("events", &params, &patch).await.unwrap();
-    let settled = crate::world::version(&world.resources.get("events").await.unwrap());
+    let settled = support::world::version(&world.resources.get("events").await.unwrap());
     world.resyncs(3).await;
     let later = world.resources.get("events").await.unwrap();
-    assert_eq!(crate::world::version(&later), settled);
-    assert!(crate::world::condition(&later, "Foreign").is_some());
+    assert_eq!(support::world::version(&later), settled);
+    assert!(support::world::condition(&later, "Foreign").is_some());
     let url = world.controller.as_ref().unwrap().listen_url().await;
     let (_, metrics) = http_get(&format!("{url}/metrics")).await.unwrap();
     assert!(!metrics.contains("Forged"), "{metrics}");

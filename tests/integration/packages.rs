@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use support::eventually;
 use tokio::sync::OnceCell;
 
-use crate::world::{World, binary, kubectl, stack};
+use support::world::{World, binary, kubectl, stack};
 
 static RENDERED: OnceCell<PathBuf> = OnceCell::const_new();
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use aws_sdk_iam::types::Tag;
 use serde_json::{Value, json};
 
-use crate::world::{
+use support::world::{
     ADOPTION_POLICY, BOUNDARY, BOUNDARY_POLICY, CONTROLLER_POLICY, FOREIGN_TRUST, OTHER_POLICY,
     World, ready, shipped,
 };

@@ -7,9 +7,9 @@ use kube::core::GroupVersionKind;
 use kube::{Api, discovery};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
-use support::eventually;
+use support::{eventually, manifest};
 
-use crate::world::{World, kubectl, stack};
+use support::world::{World, kubectl, stack};
 
 /// A world under the policies of this file, for its own namespace only.
 async fn under(test: &str, policies: &str) -> World {
@@ -47,12 +47,7 @@ async fn under(test: &str, policies: &str) -> World {
 async fn refused(world: &World, name: &str, spec: &Value, words: &[&str]) {
     eventually(&format!("{name} to be refused"), || async {
         // A dry run: until the policy is in force it would be stored.
-        let manifest = json!({
-            "apiVersion": "streamrole.dev/v1alpha1",
-            "kind": "PinpointEventStreamRole",
-            "metadata": {"name": name},
-            "spec": spec,
-        });
+        let manifest = manifest(&json!({"name": name}), spec);
         let params = PatchParams::apply("user").dry_run();
         match world.resources.patch(name, &params, &Patch::Apply(manifest)).await {
             Ok(_) => Err("it is accepted".to_owned()),
@@ -357,12 +352,7 @@ async fn fields_that_destroy_need_a_label_each() {
 
 /// What kubectl says when a user applies this spec.
 async fn kubectl_apply(world: &World, spec: &Value, options: &[&str]) -> String {
-    let manifest = json!({
-        "apiVersion": "streamrole.dev/v1alpha1",
-        "kind": "PinpointEventStreamRole",
-        "metadata": {"name": "events"},
-        "spec": spec,
-    });
+    let manifest = manifest(&json!({"name": "events"}), spec);
     let file = stack().await.scratch(&format!("{}.json", world.namespace));
     std::fs::write(&file, manifest.to_string()).unwrap();
     let arguments = ["apply", "-f", file.to_str().unwrap()];

@@ -14,9 +14,11 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Ro
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
-use support::{Controller, ControllerOptions, Tunnel, eventually, http_get};
+use support::{
+    CLUSTER_ROLE, Controller, ControllerOptions, LEASE_ROLE, Tunnel, eventually, http_get,
+};
 
-use crate::world::{World, stack};
+use support::world::{World, stack};
 
 const ACCOUNT: &str = "controller";
 
@@ -69,9 +71,8 @@ const RIGHTS: [Right; 10] = [
 
 /// The rules of all shipped roles.
 fn shipped() -> Vec<PolicyRule> {
-    let role = include_str!("../../deploy/rbac/clusterrole.yaml");
-    let everywhere: ClusterRole = serde_saphyr::from_str(role).unwrap();
-    let lease: Role = serde_saphyr::from_str(include_str!("../../deploy/rbac/role.yaml")).unwrap();
+    let everywhere: ClusterRole = serde_saphyr::from_str(CLUSTER_ROLE).unwrap();
+    let lease: Role = serde_saphyr::from_str(LEASE_ROLE).unwrap();
     [everywhere.rules.unwrap(), lease.rules.unwrap()].concat()
 }
 
@@ -167,13 +168,6 @@ impl Case {
         self.world.controller = Some(started);
     }
 
-    /// Ends the controller. Were it only dropped, it would be waited for on this thread, which serves the tunnels of all
-    /// cases: the others' controllers would lose their leases meanwhile.
-    async fn end(mut self) {
-        let controller = self.world.controller.take().unwrap();
-        tokio::task::spawn_blocking(move || controller.stop().unwrap()).await.unwrap();
-    }
-
     async fn is_ready(&self) -> bool {
         let url = self.world.controller.as_ref().unwrap().listen_url().await;
         http_get(&format!("{url}/readyz")).await.unwrap().0 == 200
@@ -234,7 +228,6 @@ async fn each_verb_that_is_missing_at_the_start_is_said_by_its_name() {
             case.grant(true).await;
             case.is_ready_at_last().await;
         }
-        case.end().await;
     }))
     .await;
 }
@@ -253,7 +246,7 @@ async fn without(missing: &'static Right) {
         case.start().await;
         case.says(&words).await;
         assert!(!case.is_ready().await, "without {words:?}");
-        return case.end().await;
+        return;
     }
 
     if matches!(missing.need, Need::FindLease | Need::MakeLease | Need::KeepLease) {
@@ -289,6 +282,8 @@ async fn without(missing: &'static Right) {
             tunnel.cut();
             case.says(&words).await;
             world.apply("events", &spec).await;
+            // It lives, and in a second or two it would have heard.
+            world.resyncs(2).await;
             assert!(!world.role_exists(&world.role("events")).await, "it was not told");
         }
         Need::ProtectRole => {
@@ -326,5 +321,4 @@ async fn without(missing: &'static Right) {
     }
     case.grant(true).await;
     world.ready("events").await;
-    case.end().await;
 }

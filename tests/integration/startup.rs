@@ -2,9 +2,11 @@
 
 use std::process::{Command, Stdio};
 
-use support::{Controller, ControllerOptions, Fault, Stack, eventually, set_aws_environment};
+use support::{
+    CLUSTER_ROLE, CRD, Controller, ControllerOptions, Fault, Stack, eventually, set_aws_environment,
+};
 
-use crate::world::{World, binary, stack};
+use support::world::{World, binary, stack};
 
 async fn says(controller: &Controller, words: &[&str]) {
     eventually(&format!("the controller to say {words:?}"), || async {
@@ -56,8 +58,7 @@ async fn a_missing_crd_is_said_and_waited_for_and_then_all_is_well() {
         &["does not know the resource PinpointEventStreamRole", "streamrole crd | kubectl apply"],
     )
     .await;
-    let crd = include_str!("../../crds/streamrole.dev_pinpointeventstreamroles.yaml");
-    bare.install(crd, include_str!("../../deploy/rbac/clusterrole.yaml")).await.unwrap();
+    bare.install(CRD, CLUSTER_ROLE).await.unwrap();
     says(&controller, &["watching; ready"]).await;
 }
 

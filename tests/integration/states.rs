@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use support::{Fault, eventually};
 use tokio::sync::OnceCell;
 
-use crate::world::{OTHER_POLICY, World, kubectl, stack, version};
+use support::world::{OTHER_POLICY, World, kubectl, stack, version};
 
 static VERDICTS: OnceCell<PathBuf> = OnceCell::const_new();
 

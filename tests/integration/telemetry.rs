@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use support::{Collector, Controller, ControllerOptions, Fault, Span, eventually, http_get};
 
-use crate::world::{World, binary, stack};
+use support::world::{World, binary, stack};
 
 fn set(variable: &'static str, value: &str) -> (&'static str, Option<String>) {
     (variable, Some(value.to_owned()))

@@ -192,23 +192,32 @@ async fn denied_in(client: &Client, rules: &[PolicyRule], namespaces: &[String])
     denied
 }
 
-fn rights(rule: &PolicyRule) -> impl Iterator<Item = ResourceAttributes> {
-    let first = |list: &Option<Vec<String>>| list.iter().flatten().next().cloned();
-    let full = first(&rule.resources).unwrap_or_default();
-    let (resource, subresource) = match full.split_once('/') {
-        Some((resource, subresource)) => (resource.to_owned(), Some(subresource.to_owned())),
-        None => (full, None),
+/// Each single right of the rule: every verb on every resource of every group, for every name if it has names.
+fn rights(rule: &PolicyRule) -> Vec<ResourceAttributes> {
+    let names: Vec<_> = match rule.resource_names.as_deref() {
+        None | Some([]) => vec![None],
+        Some(names) => names.iter().cloned().map(Some).collect(),
     };
-    let right = ResourceAttributes {
-        group: first(&rule.api_groups),
-        name: first(&rule.resource_names),
-        resource: Some(resource),
-        subresource,
-        ..ResourceAttributes::default()
-    };
-    rule.verbs
-        .iter()
-        .map(move |verb| ResourceAttributes { verb: Some(verb.clone()), ..right.clone() })
+    let mut rights = Vec::new();
+    for group in rule.api_groups.iter().flatten() {
+        for full in rule.resources.iter().flatten() {
+            let (resource, subresource) = match full.split_once('/') {
+                Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
+                None => (full.as_str(), None),
+            };
+            for name in &names {
+                rights.extend(rule.verbs.iter().map(|verb| ResourceAttributes {
+                    group: Some(group.clone()),
+                    name: name.clone(),
+                    resource: Some(resource.to_owned()),
+                    subresource: subresource.clone(),
+                    verb: Some(verb.clone()),
+                    ..ResourceAttributes::default()
+                }));
+            }
+        }
+    }
+    rights
 }
 
 /// Not to be told is taken for a yes: the call itself will say otherwise.
@@ -256,5 +265,46 @@ fn missing(server: &str, kind: &'static str, error: kube::Error) -> ClusterNotRe
             _ => ClusterNotReady::Server { server, cause: answer.message },
         },
         other => ClusterNotReady::Server { server, cause: innermost(&other) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_group_resource_name_and_verb_of_a_rule_is_asked_about() {
+        let list = |items: &[&str]| Some(items.iter().map(|item| (*item).to_owned()).collect());
+        let mut rule = PolicyRule {
+            api_groups: list(&["a.example", "b.example"]),
+            resources: list(&["roles", "roles/status"]),
+            resource_names: list(&["x", "y"]),
+            verbs: vec!["get".into(), "patch".into()],
+            ..PolicyRule::default()
+        };
+        let asked = |rule: &PolicyRule| rights(rule).iter().map(in_words).collect::<Vec<_>>();
+        let expected = [
+            "get roles.a.example x",
+            "patch roles.a.example x",
+            "get roles.a.example y",
+            "patch roles.a.example y",
+            "get roles/status.a.example x",
+            "patch roles/status.a.example x",
+            "get roles/status.a.example y",
+            "patch roles/status.a.example y",
+            "get roles.b.example x",
+            "patch roles.b.example x",
+            "get roles.b.example y",
+            "patch roles.b.example y",
+            "get roles/status.b.example x",
+            "patch roles/status.b.example x",
+            "get roles/status.b.example y",
+            "patch roles/status.b.example y",
+        ];
+        assert_eq!(asked(&rule), expected);
+
+        // No name means any.
+        rule.resource_names = None;
+        assert_eq!(asked(&rule).len(), 8);
     }
 }

@@ -152,6 +152,13 @@ mod tests {
     }
 
     #[test]
+    fn what_needs_a_user_is_retried_later_than_what_passes() {
+        let first = |retry| Requeue::new(LONGEST, &Timing::default()).failed("a", retry);
+        assert!(first(Retry::Soon).is_some_and(|pause| pause <= Duration::from_secs(2)));
+        assert!(first(Retry::Slowly).is_some_and(|pause| pause >= Duration::from_secs(30)));
+    }
+
+    #[test]
     fn one_failing_object_does_not_slow_another() {
         let requeue = Requeue::new(LONGEST, &Timing::default());
         fail(&requeue, "a", 8);

@@ -9,15 +9,14 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use futures::{StreamExt as _, pin_mut};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::ObjectMeta;
+use kube::api::{Patch, PatchParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
+use streamrole::api::PinpointEventStreamRole;
 use support::{
-    Controller, ControllerOptions, Error, MemoryIam, Stack, api_resource, create_resources,
-    eventually_within,
+    Controller, ControllerOptions, Error, MemoryIam, Stack, create_namespace, create_resources,
+    eventually_within, is_ready,
 };
 
 /// Edits that are timed, at most.
@@ -131,11 +130,7 @@ impl<'a> Bench<'a> {
     /// A stack with all resources in it and no controller yet.
     async fn start(args: &'a Args, number: usize) -> Result<Self, Error> {
         progress(&format!("{number} roles: creating the resources"));
-        let stack = Stack::start().await?;
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let read = |path: &str| std::fs::read_to_string(root.join(path));
-        let crd = read("crds/streamrole.dev_pinpointeventstreamroles.yaml")?;
-        stack.install(&crd, &read("deploy/rbac/clusterrole.yaml")?).await?;
+        let stack = Stack::installed().await?;
         let client = stack.admin().await?;
         let bench =
             Self { args, number, client, stack, iam: MemoryIam::start(args.latency).await? };
@@ -144,12 +139,8 @@ impl<'a> Bench<'a> {
     }
 
     async fn create_resources(&self) -> Result<(), Error> {
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
         for index in 0..NAMESPACES {
-            let metadata =
-                ObjectMeta { name: Some(format!("bench-{index}")), ..ObjectMeta::default() };
-            let namespace = Namespace { metadata, ..Namespace::default() };
-            namespaces.create(&PostParams::default(), &namespace).await?;
+            create_namespace(&self.client, &format!("bench-{index}")).await?;
         }
         let all = (0..self.number)
             .map(|index| (format!("bench-{}", index % NAMESPACES), format!("events-{index}")));
@@ -217,8 +208,7 @@ impl<'a> Bench<'a> {
     async fn edit_one(&self, index: usize, description: &str) -> Result<Edit, Error> {
         let name = format!("events-{index}");
         let namespace = format!("bench-{}", index % NAMESPACES);
-        let api =
-            Api::<DynamicObject>::namespaced_with(self.client.clone(), &namespace, &api_resource());
+        let api: Api<PinpointEventStreamRole> = Api::namespaced(self.client.clone(), &namespace);
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let changes = watcher(api.clone(), config).default_backoff().applied_objects();
         pin_mut!(changes);
@@ -231,11 +221,7 @@ impl<'a> Bench<'a> {
         let mut seen = None;
         while let Some(change) = tokio::time::timeout(PATIENCE, changes.next()).await? {
             let Ok(resource) = change else { continue };
-            let told = resource
-                .data
-                .pointer("/status/observedGeneration")
-                .and_then(serde_json::Value::as_i64);
-            if told != generation {
+            if resource.status.as_ref().and_then(|it| it.observed_generation) != generation {
                 continue;
             }
             if is_ready(&resource) {
@@ -257,7 +243,7 @@ impl<'a> Bench<'a> {
     }
 
     async fn all_ready(&self) -> Result<(), Error> {
-        let api = Api::<DynamicObject>::all_with(self.client.clone(), &api_resource());
+        let api: Api<PinpointEventStreamRole> = Api::all(self.client.clone());
         let changes = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
         pin_mut!(changes);
         let mut ready = HashSet::new();
@@ -335,14 +321,6 @@ impl<'a> Bench<'a> {
         );
         say(&row);
     }
-}
-
-fn is_ready(resource: &DynamicObject) -> bool {
-    let conditions = resource.data.pointer("/status/conditions").and_then(|c| c.as_array());
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|c| c.get("type") == Some(&json!("Ready")) && c.get("status") == Some(&json!("True")))
 }
 
 fn binary(given: Option<&Path>) -> Result<PathBuf, Error> {

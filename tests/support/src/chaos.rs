@@ -1,21 +1,20 @@
 //! An endpoint for an [`Account`] on which everything goes wrong that goes wrong on the way to IAM: answers
-//! that never come, come late, come broken, or tell of the past. Which call meets which fault follows from
-//! the seed, the action, the role and how often it was called, not from the moment.
+//! that never come, come late, come broken, or are from the past. The order of the faults follows from the seed, and each has
+//! a quota in every 500 calls, so a short run does not depend on luck.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::net::Ipv4Addr;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::Response;
 use hyper::body::Bytes;
-use tokio::net::TcpListener;
 
 use crate::Error;
 use crate::account::Account;
-use crate::query::{Call, error_answer, read_call, serve};
+use crate::query::{Call, error_answer, read_call};
+use crate::server::Server;
 
 /// How far back a read goes at most.
 pub const STALENESS: Duration = Duration::from_secs(3);
@@ -49,28 +48,31 @@ pub enum Mishap {
     Stale,
 }
 
-/// Each mishap, and of 10,000 calls how many meet it.
-const SHARES: [(Mishap, u64); 12] = [
+/// Calls of a round, in which each mishap has its quota.
+const ROUND: usize = 500;
+
+/// Each mishap, and how many calls of a round meet it.
+const QUOTAS: [(Mishap, usize); 12] = [
     // Each slows the client down for seconds: more would leave nothing to be gone wrong.
-    (Mishap::Throttled, 60),
-    (Mishap::Denied, 60),
-    (Mishap::FailedBefore, 150),
-    (Mishap::FailedAfter, 150),
+    (Mishap::Throttled, 3),
+    (Mishap::Denied, 3),
+    (Mishap::FailedBefore, 7),
+    (Mishap::FailedAfter, 7),
     // Each costs the client 10 s.
-    (Mishap::HangsBefore, 15),
-    (Mishap::HangsAfter, 15),
-    (Mishap::DroppedBefore, 100),
-    (Mishap::DroppedAfter, 100),
-    (Mishap::Truncated, 100),
-    (Mishap::Garbage, 100),
-    (Mishap::Slow, 300),
-    (Mishap::Stale, 1500),
+    (Mishap::HangsBefore, 1),
+    (Mishap::HangsAfter, 1),
+    (Mishap::DroppedBefore, 5),
+    (Mishap::DroppedAfter, 5),
+    (Mishap::Truncated, 5),
+    (Mishap::Garbage, 5),
+    (Mishap::Slow, 15),
+    (Mishap::Stale, 75),
 ];
 
 impl Mishap {
     /// Every one.
     pub fn all() -> impl Iterator<Item = Self> {
-        SHARES.into_iter().map(|(mishap, _)| mishap)
+        QUOTAS.into_iter().map(|(mishap, _)| mishap)
     }
 }
 
@@ -79,7 +81,9 @@ struct State {
     active: bool,
     /// No read goes back beyond this.
     since: Instant,
-    occurrences: HashMap<(String, String), u64>,
+    random: Rng,
+    /// What the next calls meet, last first.
+    round: Vec<Option<Mishap>>,
     calls: usize,
     mishaps: BTreeMap<Mishap, usize>,
 }
@@ -87,15 +91,8 @@ struct State {
 /// A running endpoint.
 #[derive(Debug)]
 pub struct Chaos {
-    url: String,
     state: Arc<Mutex<State>>,
-    accepting: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Chaos {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
+    server: Server,
 }
 
 impl Chaos {
@@ -104,34 +101,34 @@ impl Chaos {
     /// # Errors
     /// When no port is free.
     pub async fn start(account: Account, seed: u64) -> Result<Self, Error> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let url = format!("http://{}", listener.local_addr()?);
         let state = Arc::new(Mutex::new(State {
             active: true,
             since: Instant::now(),
-            occurrences: HashMap::new(),
+            random: Rng::with_seed(seed),
+            round: Vec::new(),
             calls: 0,
             mishaps: BTreeMap::new(),
         }));
         let answering = Arc::clone(&state);
-        let accepting = tokio::spawn(serve(listener, move |request| {
+        let server = Server::of_requests(move |request| {
             let (state, account) = (Arc::clone(&answering), account.clone());
             async move {
                 let call = read_call(request.body());
                 if call.is_to_sts() {
                     return Some(account.answer(&call, None));
                 }
-                let fate = lock(&state).fate(seed, &call);
+                let fate = lock(&state).fate(&call);
                 answer(&call, &account, fate).await
             }
-        }));
-        Ok(Self { url, state, accepting })
+        })
+        .await?;
+        Ok(Self { state, server })
     }
 
     /// URL to give to a client of IAM.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        self.server.url()
     }
 
     /// From now on no read tells of an earlier time: IAM's past is over when a new process starts.
@@ -164,36 +161,33 @@ struct Fate {
 }
 
 impl State {
-    fn fate(&mut self, seed: u64, call: &Call) -> Fate {
+    fn fate(&mut self, call: &Call) -> Fate {
         self.calls += 1;
-        let key = (call.action.clone(), call.text("RoleName").to_lowercase());
-        let occurrence = self.occurrences.entry(key.clone()).or_default();
-        *occurrence += 1;
-        let mut hasher = DefaultHasher::new();
-        (seed, &key, *occurrence).hash(&mut hasher);
-        let mut random = fastrand::Rng::with_seed(hasher.finish());
-
-        let mishap = self.active.then(|| drawn(random.u64(..10_000))).flatten();
-        let mishap = mishap.filter(|mishap| *mishap != Mishap::Stale || !call.is_write());
+        let mishap = if self.active { self.draw(call.is_write()) } else { None };
         if let Some(mishap) = mishap {
             *self.mishaps.entry(mishap).or_default() += 1;
         }
-        let age = Duration::from_millis(random.u64(50..=2900));
+        let age = Duration::from_millis(self.random.u64(50..=2900));
         let then = Instant::now().checked_sub(age).map_or(self.since, |t| t.max(self.since));
         Fate {
             mishap,
             as_of: (mishap == Some(Mishap::Stale)).then_some(then),
-            delay: Duration::from_millis(random.u64(100..1500)),
+            delay: Duration::from_millis(self.random.u64(100..1500)),
         }
     }
-}
 
-fn drawn(number: u64) -> Option<Mishap> {
-    let mut bound = 0;
-    SHARES.into_iter().find_map(|(mishap, share)| {
-        bound += share;
-        (number < bound).then_some(mishap)
-    })
+    /// The next of the round that can happen to the call.
+    fn draw(&mut self, is_write: bool) -> Option<Mishap> {
+        if self.round.is_empty() {
+            let mishaps = QUOTAS.into_iter().flat_map(|(mishap, quota)| vec![Some(mishap); quota]);
+            self.round = mishaps.collect();
+            self.round.resize(ROUND, None);
+            self.random.shuffle(&mut self.round);
+        }
+        let fits = |mishap: &Option<Mishap>| !(is_write && *mishap == Some(Mishap::Stale));
+        let number = self.round.iter().rposition(fits)?;
+        self.round.remove(number)
+    }
 }
 
 async fn answer(call: &Call, account: &Account, fate: Fate) -> Option<Response<Full<Bytes>>> {
@@ -231,6 +225,33 @@ async fn answer(call: &Call, account: &Account, fate: Fate) -> Option<Response<F
             let answer = done();
             tokio::time::sleep(fate.delay).await;
             Some(answer)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_round_of_calls_meets_every_mishap_as_often_as_its_quota_says() {
+        let mut state = State {
+            active: true,
+            since: Instant::now(),
+            random: Rng::with_seed(1),
+            round: Vec::new(),
+            calls: 0,
+            mishaps: BTreeMap::new(),
+        };
+        let (read, write) =
+            (Call::new(&[("Action", "GetRole")]), Call::new(&[("Action", "TagRole")]));
+        for number in 0..3 * ROUND {
+            let is_write = number % 3 == 0;
+            let fate = state.fate(if is_write { &write } else { &read });
+            assert!(!is_write || fate.as_of.is_none(), "a write answers for what it does now");
+        }
+        for (mishap, quota) in QUOTAS {
+            assert_eq!(state.mishaps.get(&mishap), Some(&(3 * quota)), "{mishap:?}");
         }
     }
 }

@@ -1,7 +1,6 @@
 //! A collector of traces: takes OTLP over HTTP and keeps the spans.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http_body_util::Full;
@@ -11,10 +10,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use prost::Message as _;
-use tokio::net::TcpListener;
 
 use crate::Error;
-use crate::query::serve;
+use crate::server::Server;
 
 /// A span as it was sent.
 #[derive(Clone, Debug)]
@@ -34,15 +32,8 @@ pub struct Span {
 /// A running collector.
 #[derive(Debug)]
 pub struct Collector {
-    url: String,
     spans: Arc<Mutex<Vec<Span>>>,
-    accepting: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
+    server: Server,
 }
 
 impl Collector {
@@ -51,25 +42,24 @@ impl Collector {
     /// # Errors
     /// When no port is free.
     pub async fn start() -> Result<Self, Error> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let url = format!("http://{}", listener.local_addr()?);
         let spans = Arc::<Mutex<Vec<Span>>>::default();
         let collected = Arc::clone(&spans);
-        let accepting = tokio::spawn(serve(listener, move |request| {
+        let server = Server::of_requests(move |request| {
             let spans = ExportTraceServiceRequest::decode(request.into_body()).map(read);
             collected
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .extend(spans.unwrap_or_default());
             async { Some(Response::new(Full::new(Bytes::new()))) }
-        }));
-        Ok(Self { url, spans, accepting })
+        })
+        .await?;
+        Ok(Self { spans, server })
     }
 
     /// URL to give to who sends traces.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        self.server.url()
     }
 
     /// All spans so far.

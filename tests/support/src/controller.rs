@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::Error;
-use crate::process::{EndBy, Process};
+use crate::get::http_get;
+use crate::process::Process;
 use crate::stack::{Stack, set_aws_environment};
 use crate::wait::eventually;
 
@@ -45,7 +46,7 @@ impl ControllerOptions {
     }
 }
 
-/// A running controller.
+/// A running controller. When it is dropped it ends by SIGKILL; a test of the shutdown calls [`Controller::stop`].
 #[derive(Debug)]
 pub struct Controller {
     process: Process,
@@ -72,25 +73,24 @@ impl Controller {
         let name = format!("controller-{}", STARTED.fetch_add(1, Ordering::Relaxed));
         let dir = stack.process_dir(&name);
         let log = stack.scratch(&format!("{name}.log"));
-        let process =
-            Process::start(&name, &dir, &log, EndBy::Terminate, &options.binary, |streamrole| {
-                streamrole.args(["run", "--listen", "127.0.0.1:0", "--resync", &options.resync]);
-                streamrole.args(["--concurrency", &options.concurrency.to_string()]);
-                if let Some(namespace) = &options.lease_namespace {
-                    streamrole.args(["--leader-election", "--lease-namespace", namespace]);
-                }
-                for namespace in &options.namespaces {
-                    streamrole.args(["--watch-namespace", namespace]);
-                }
-                streamrole.env("KUBECONFIG", kubeconfig);
-                set_aws_environment(streamrole, &options.iam_url);
-                for (variable, value) in &options.environment {
-                    match value {
-                        Some(value) => streamrole.env(variable, value),
-                        None => streamrole.env_remove(variable),
-                    };
-                }
-            })?;
+        let process = Process::start(&name, &dir, &log, &options.binary, |streamrole| {
+            streamrole.args(["run", "--listen", "127.0.0.1:0", "--resync", &options.resync]);
+            streamrole.args(["--concurrency", &options.concurrency.to_string()]);
+            if let Some(namespace) = &options.lease_namespace {
+                streamrole.args(["--leader-election", "--lease-namespace", namespace]);
+            }
+            for namespace in &options.namespaces {
+                streamrole.args(["--watch-namespace", namespace]);
+            }
+            streamrole.env("KUBECONFIG", kubeconfig);
+            set_aws_environment(streamrole, &options.iam_url);
+            for (variable, value) in &options.environment {
+                match value {
+                    Some(value) => streamrole.env(variable, value),
+                    None => streamrole.env_remove(variable),
+                };
+            }
+        })?;
         Ok(Self { process })
     }
 
@@ -117,6 +117,39 @@ impl Controller {
             url.map(str::to_owned).ok_or_else(|| self.process.last_words())
         })
         .await
+    }
+
+    /// The value of a metric.
+    ///
+    /// # Panics
+    /// When there is no such metric.
+    #[expect(clippy::panic, reason = "a test fails by panicking")]
+    pub async fn metric(&self, name: &str) -> f64 {
+        let metrics = self.metrics().await;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} in {metrics}"))
+    }
+
+    /// Returns when it has compared all roles once, and so has made all the calls that its start leads to.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub async fn compared(&self) {
+        eventually("a resync to end", || async {
+            let last = self.metric("streamrole_last_resync_timestamp_seconds").await;
+            if last > 0.5 { Ok(()) } else { Err(self.process.last_words()) }
+        })
+        .await;
+    }
+
+    /// All metrics.
+    ///
+    /// # Panics
+    /// When they cannot be read.
+    #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    pub async fn metrics(&self) -> String {
+        let url = self.listen_url().await;
+        http_get(&format!("{url}/metrics")).await.unwrap().1
     }
 
     /// Ends it at once, as the kernel would when memory runs out.

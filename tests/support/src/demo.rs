@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use support::{Controller, ControllerOptions, Error, Stack};
+use support::{Controller, ControllerOptions, Error, Stack, repository};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -31,12 +31,9 @@ async fn main() -> ExitCode {
 async fn demo() -> Result<(), Error> {
     let started = Instant::now();
     heading("A local control plane (etcd, kube-apiserver with RBAC) and a local IAM (moto)");
-    let stack = Stack::start().await?;
+    let stack = Stack::installed().await?;
     let root = repository();
-    let crd = root.join("crds/streamrole.dev_pinpointeventstreamroles.yaml");
-    let role = root.join("deploy/rbac/clusterrole.yaml");
     let read = |path: &Path| std::fs::read_to_string(path);
-    stack.install(&read(&crd)?, &read(&role)?).await?;
     kubectl(&stack, &["get", "crd"]).await?;
 
     heading(
@@ -179,10 +176,6 @@ fn quoted(argument: &str) -> String {
 }
 
 /// The root of the repository, which is two folders up from this crate.
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
 /// The controller's binary, which cargo puts beside this one.
 fn streamrole() -> Result<PathBuf, Error> {
     let here = std::env::current_exe()?;

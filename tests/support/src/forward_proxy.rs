@@ -2,26 +2,19 @@
 //! it is told.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::Error;
+use crate::server::Server;
 
 /// A running proxy.
 #[derive(Debug)]
 pub struct ForwardProxy {
-    url: String,
     asked_for: Arc<Mutex<Vec<String>>>,
-    accepting: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for ForwardProxy {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
+    server: Server,
 }
 
 impl ForwardProxy {
@@ -30,24 +23,21 @@ impl ForwardProxy {
     /// # Errors
     /// When no port is free.
     pub async fn start(hosts: &[(&str, &str)]) -> Result<Self, Error> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let url = format!("http://{}", listener.local_addr()?);
         let asked_for = Arc::<Mutex<Vec<String>>>::default();
         let hosts: BTreeMap<String, String> =
             hosts.iter().map(|(host, at)| ((*host).into(), (*at).into())).collect();
         let (noted, hosts) = (Arc::clone(&asked_for), Arc::new(hosts));
-        let accepting = tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(connect(near, Arc::clone(&noted), Arc::clone(&hosts)));
-            }
-        });
-        Ok(Self { url, asked_for, accepting })
+        let server = Server::of_connections(move |near| {
+            connect(near, Arc::clone(&noted), Arc::clone(&hosts))
+        })
+        .await?;
+        Ok(Self { asked_for, server })
     }
 
     /// URL to give to those who are to use it.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        self.server.url()
     }
 
     /// The `host:port` of each connection that it was asked for.

@@ -1,7 +1,6 @@
 //! A reverse proxy in front of the API server that holds requests back where told to, as a hanging webhook or an
 //! overloaded server does. It has the rights of the controller's service account.
 
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,11 +9,10 @@ use hyper::header::{CONNECTION, HOST};
 use hyper::{Request, Response};
 use kube::Client;
 use kube::client::Body;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::Error;
-use crate::query::serve;
+use crate::server::Server;
 use crate::stack::{Stack, client_of};
 
 /// Requests of this method whose path contains this.
@@ -44,13 +42,8 @@ impl State {
 pub struct KubeProxy {
     kubeconfig: PathBuf,
     state: Arc<watch::Sender<State>>,
-    accepting: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for KubeProxy {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
+    #[expect(dead_code, reason = "held so that it ends with the proxy")]
+    server: Server,
 }
 
 impl KubeProxy {
@@ -59,22 +52,21 @@ impl KubeProxy {
     /// # Errors
     /// When no port is free.
     pub async fn start(stack: &Stack) -> Result<Self, Error> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
-        let direct = std::fs::read_to_string(stack.controller_kubeconfig())?;
-        let kubeconfig = stack.scratch(&format!("by-way-of-{}.kubeconfig", address.port()));
-        let server = format!("https://{}", stack.kube_address());
-        std::fs::write(&kubeconfig, direct.replace(&server, &format!("http://{address}")))?;
-
         let client = client_of(&stack.controller_kubeconfig()).await?;
         let state = Arc::new(watch::Sender::<State>::default());
         let deciding = Arc::clone(&state);
-        let accepting = tokio::spawn(serve(listener, move |request| {
+        let server = Server::of_requests(move |request| {
             // A task of its own: what is under way goes on when its sender has gone.
             let answer = tokio::spawn(handle(request, Arc::clone(&deciding), client.clone()));
             async move { answer.await.ok()? }
-        }));
-        Ok(Self { kubeconfig, state, accepting })
+        })
+        .await?;
+        let direct = std::fs::read_to_string(stack.controller_kubeconfig())?;
+        let kubeconfig =
+            stack.scratch(&format!("by-way-of-{}.kubeconfig", server.address().replace(':', ".")));
+        let direct_url = format!("https://{}", stack.kube_address());
+        std::fs::write(&kubeconfig, direct.replace(&direct_url, server.url()))?;
+        Ok(Self { kubeconfig, state, server })
     }
 
     /// Path of a kubeconfig that leads here.

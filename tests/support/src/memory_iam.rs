@@ -2,19 +2,18 @@
 //! as for one, takes no more calls a second than it is told to, and counts them.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::Response;
 use hyper::body::Bytes;
-use tokio::net::TcpListener;
 
 use crate::Error;
 use crate::account::Account;
-use crate::query::{Call, error_answer, read_call, serve};
+use crate::query::{Call, error_answer, read_call};
 use crate::rate_limit::RateLimit;
+use crate::server::Server;
 
 /// Calls since they were last forgotten.
 #[derive(Clone, Debug, Default)]
@@ -53,16 +52,9 @@ struct State {
 /// A running IAM.
 #[derive(Debug)]
 pub struct MemoryIam {
-    url: String,
     account: Account,
     state: Arc<Mutex<State>>,
-    accepting: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for MemoryIam {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
+    server: Server,
 }
 
 impl MemoryIam {
@@ -71,12 +63,10 @@ impl MemoryIam {
     /// # Errors
     /// When no port is free.
     pub async fn start(latency: Duration) -> Result<Self, Error> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let url = format!("http://{}", listener.local_addr()?);
         let state = Arc::<Mutex<State>>::default();
         let account = Account::default();
         let (answering, answered_from) = (Arc::clone(&state), account.clone());
-        let accepting = tokio::spawn(serve(listener, move |request| {
+        let server = Server::of_requests(move |request| {
             let (state, account) = (Arc::clone(&answering), answered_from.clone());
             async move {
                 let call = read_call(request.body());
@@ -87,14 +77,15 @@ impl MemoryIam {
                 tokio::time::sleep(latency).await;
                 Some(if admitted { account.answer(&call, None) } else { throttled() })
             }
-        }));
-        Ok(Self { url, account, state, accepting })
+        })
+        .await?;
+        Ok(Self { account, state, server })
     }
 
     /// URL to give to a client of IAM.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        self.server.url()
     }
 
     /// Its roles.

@@ -10,14 +10,14 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::Error;
 
-/// $1: folder to remove at the end. $2: log file. $3: signal that ends the child. Then the command. The
+/// $1: folder to remove at the end. $2: log file. Then the command. The
 /// last of all guards finds the folder above empty and removes what the processes shared.
 const GUARD: &str = r#"
-dir=$1 log=$2 signal=$3; shift 3
+dir=$1 log=$2; shift 2
 exec 3<&0
 "$@" >>"$log" 2>&1 </dev/null 3<&- &
 child=$!
-{ cat <&3 >/dev/null; kill -s "$signal" "$child" 2>/dev/null; } >/dev/null &
+{ cat <&3 >/dev/null; kill -s KILL "$child" 2>/dev/null; } >/dev/null &
 watcher=$!
 echo "$child"
 wait "$child"
@@ -39,32 +39,18 @@ pub struct Process {
     log: PathBuf,
 }
 
-/// How a child is asked to end.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum EndBy {
-    /// At once; it has nothing worth keeping.
-    Kill,
-    /// In order.
-    Terminate,
-}
-
 impl Process {
     /// Starts `program` with a fresh folder `dir`, which goes when it ends. Its output goes to `log`.
     pub(crate) fn start(
         name: &str,
         dir: &Path,
         log: &Path,
-        end_by: EndBy,
         program: &Path,
         configure: impl FnOnce(&mut Command),
     ) -> Result<Self, Error> {
         std::fs::create_dir_all(dir)?;
         let mut inner = Command::new(program);
         configure(&mut inner);
-        let signal = match end_by {
-            EndBy::Kill => "KILL",
-            EndBy::Terminate => "TERM",
-        };
         let mut guard = Command::new("sh");
         guard.args([
             OsStr::new("-c"),
@@ -73,7 +59,7 @@ impl Process {
             dir.as_ref(),
             log.as_ref(),
         ]);
-        guard.arg(signal).arg(inner.get_program()).args(inner.get_args());
+        guard.arg(inner.get_program()).args(inner.get_args());
         for (key, value) in inner.get_envs() {
             match value {
                 Some(value) => guard.env(key, value),

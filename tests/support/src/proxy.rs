@@ -2,7 +2,6 @@
 //! for IAM or keeps the answer back. With a [`Guard`] it answers what policies do not allow as IAM would.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -13,12 +12,12 @@ use hyper::body::Bytes;
 use hyper::{Request, Response, Uri};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::Error;
 use crate::iam_policy::Guard;
-use crate::query::{Call, error_answer, read_call, serve};
+use crate::query::{Call, error_answer, read_call};
+use crate::server::Server;
 
 /// What happens to a call instead of its being passed on.
 #[derive(Clone, Debug)]
@@ -89,15 +88,8 @@ impl std::fmt::Debug for Look {
 /// A running proxy.
 #[derive(Debug)]
 pub struct Proxy {
-    url: String,
     shared: Arc<Shared>,
-    accepting: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
+    server: Server,
 }
 
 impl Proxy {
@@ -107,8 +99,6 @@ impl Proxy {
     /// # Errors
     /// When no port is free.
     pub async fn start(upstream: &str, guard: Option<Guard>) -> Result<Self, Error> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let url = format!("http://{}", listener.local_addr()?);
         let shared = Arc::new(Shared {
             upstream: upstream.to_owned(),
             guard,
@@ -123,17 +113,18 @@ impl Proxy {
         });
         let client = Client::builder(TokioExecutor::new()).build_http();
         let answering = Arc::clone(&shared);
-        let accepting = tokio::spawn(serve(listener, move |request| {
+        let server = Server::of_requests(move |request| {
             let answer = handle(request, Arc::clone(&answering), client.clone());
             async move { Some(answer.await) }
-        }));
-        Ok(Self { url, shared, accepting })
+        })
+        .await?;
+        Ok(Self { shared, server })
     }
 
     /// URL to give to a client of IAM.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        self.server.url()
     }
 
     /// All calls so far, in the order in which they came.

@@ -2,17 +2,13 @@
 //! known here.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http_body_util::{BodyExt as _, Collected, Full};
-use hyper::body::{Body, Bytes, Incoming};
+use http_body_util::Full;
+use hyper::body::Bytes;
 use hyper::header::HeaderValue;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::{Response, StatusCode};
 use quick_xml::escape::escape;
-use tokio::net::TcpListener;
 
 /// Every answer has an id of its own; nobody looks these up.
 static ANSWERS: AtomicU64 = AtomicU64::new(0);
@@ -68,39 +64,6 @@ impl Call {
     pub(crate) fn concerns(&self, action: &str, role: Option<&str>) -> bool {
         let named = self.parameters.get("RoleName").map(String::as_str);
         self.action == action && role.is_none_or(|role| Some(role) == named)
-    }
-}
-
-/// The connection is closed without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("closed without an answer")]
-struct Closed;
-
-/// Answers the requests that come to `listener` until it is aborted. `None` closes the connection instead.
-pub(crate) async fn serve<F, B>(
-    listener: TcpListener,
-    answer: impl Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,
-) where
-    F: Future<Output = Option<Response<B>>> + Send + 'static,
-    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
-{
-    while let Ok((stream, _)) = listener.accept().await {
-        // A small answer must not wait for the acknowledgement of the last one.
-        let _ = stream.set_nodelay(true);
-        let answer = answer.clone();
-        tokio::spawn(async move {
-            let service = service_fn(|request: Request<Incoming>| {
-                let answer = answer.clone();
-                async move {
-                    let (head, body) = request.into_parts();
-                    let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
-                    answer(Request::from_parts(head, body)).await.ok_or(Closed)
-                }
-            });
-            // A client that goes away is none of our concern.
-            let connection = hyper::server::conn::http1::Builder::new();
-            let _ = connection.serve_connection(TokioIo::new(stream), service).await;
-        });
     }
 }
 

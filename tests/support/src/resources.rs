@@ -1,39 +1,119 @@
-//! Many resources at once, for tests and measurements with a load. Only their number matters.
+//! Resources: how tests build them and read their status.
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use kube::api::{ApiResource, DynamicObject, PostParams};
-use kube::core::GroupVersionKind;
-use kube::{Api, Client};
-use serde_json::json;
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{ApiResource, PostParams};
+use kube::core::ObjectMeta;
+use kube::{Api, Client, Resource as _};
+use serde_json::{Value, json};
+use streamrole::api::PinpointEventStreamRole;
 
 use crate::Error;
 
 /// How `PinpointEventStreamRole` is served.
 #[must_use]
 pub fn api_resource() -> ApiResource {
-    let kind = GroupVersionKind::gvk("streamrole.dev", "v1alpha1", "PinpointEventStreamRole");
-    ApiResource::from_gvk_with_plural(&kind, "pinpointeventstreamroles")
+    ApiResource::erase::<PinpointEventStreamRole>(&())
 }
 
-/// Creates a resource for each namespace and name, 16 at a time.
+/// A resource as a user writes it.
+#[must_use]
+pub fn manifest(metadata: &Value, spec: &Value) -> Value {
+    json!({
+        "apiVersion": PinpointEventStreamRole::api_version(&()),
+        "kind": PinpointEventStreamRole::kind(&()),
+        "metadata": metadata,
+        "spec": spec,
+    })
+}
+
+/// ARN of a Kinesis data stream.
+#[must_use]
+pub fn kinesis_arn(stream: &str) -> String {
+    format!("arn:aws:kinesis:us-east-1:111122223333:stream/{stream}")
+}
+
+/// The condition of this type.
+#[must_use]
+pub fn condition(resource: &PinpointEventStreamRole, type_: &str) -> Option<Condition> {
+    resource.status.iter().flat_map(|status| &status.conditions).find(|c| c.type_ == type_).cloned()
+}
+
+/// The condition `Ready`; one of the status "absent" if there is none.
+#[must_use]
+pub fn ready(resource: &PinpointEventStreamRole) -> Condition {
+    condition(resource, "Ready").unwrap_or_else(|| Condition {
+        type_: "Ready".into(),
+        status: "absent".into(),
+        reason: String::new(),
+        message: String::new(),
+        observed_generation: None,
+        last_transition_time: Time(Timestamp::UNIX_EPOCH),
+    })
+}
+
+/// Whether the resource is Ready for its present generation.
+#[must_use]
+pub fn is_ready(resource: &PinpointEventStreamRole) -> bool {
+    let ready = ready(resource);
+    ready.status == "True" && ready.observed_generation == resource.metadata.generation
+}
+
+/// Creates the namespace.
 ///
 /// # Errors
-/// When the API server refuses one.
+/// When the API server rejects it, for example because it exists.
+pub async fn create_namespace(client: &Client, name: &str) -> Result<(), kube::Error> {
+    let metadata = ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() };
+    let namespace = Namespace { metadata, ..Namespace::default() };
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    namespaces.create(&PostParams::default(), &namespace).await.map(drop)
+}
+
+/// Uid of the namespace `kube-system`, which names the cluster on roles.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn cluster_id(client: &Client) -> Result<String, kube::Error> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    Ok(namespaces.get_metadata("kube-system").await?.metadata.uid.unwrap_or_default())
+}
+
+/// Creates these resources, a number of them concurrently.
+///
+/// # Errors
+/// When the API server rejects one.
+pub async fn create_all(
+    client: &Client,
+    manifests: impl Iterator<Item = Value>,
+    concurrently: usize,
+) -> Result<(), Error> {
+    let create = |manifest: Value| async move {
+        let resource: PinpointEventStreamRole = serde_json::from_value(manifest)?;
+        let namespace = resource.metadata.namespace.clone().unwrap_or_default();
+        let api: Api<PinpointEventStreamRole> = Api::namespaced(client.clone(), &namespace);
+        api.create(&PostParams::default(), &resource).await?;
+        Ok(())
+    };
+    stream::iter(manifests.map(create)).buffer_unordered(concurrently).try_collect().await
+}
+
+/// Creates a resource for each namespace and name, where only their number matters.
+///
+/// # Errors
+/// When the API server rejects one.
 pub async fn create_resources(
     client: &Client,
     resources: impl Iterator<Item = (String, String)>,
 ) -> Result<(), Error> {
-    let create = |(namespace, name): (String, String)| async move {
-        let resource = api_resource();
-        let api = Api::<DynamicObject>::namespaced_with(client.clone(), &namespace, &resource);
-        let mut manifest = DynamicObject::new(&name, &resource);
-        manifest.data = json!({"spec": {
-            "destination": {
-                "kinesisStreamArn": format!("arn:aws:kinesis:us-east-1:111122223333:stream/{name}"),
-            },
+    let manifests = resources.map(|(namespace, name)| {
+        let spec = json!({
+            "destination": {"kinesisStreamArn": kinesis_arn(&name)},
             "source": {"accountId": "111122223333", "region": "us-east-1"},
-        }});
-        api.create(&PostParams::default(), &manifest).await.map(drop)
-    };
-    Ok(stream::iter(resources.map(create)).buffer_unordered(16).try_collect().await?)
+        });
+        manifest(&json!({"namespace": namespace, "name": name}), &spec)
+    });
+    create_all(client, manifests, 16).await
 }

@@ -24,11 +24,20 @@ use serde::de::DeserializeOwned;
 use crate::Error;
 use crate::assets::Assets;
 use crate::credentials::{ADMIN_TOKEN, Credentials, kubeconfig};
-use crate::process::{EndBy, Process};
+use crate::process::Process;
 use crate::wait::eventually;
 
 /// The account that moto answers for.
 pub const ACCOUNT_ID: &str = "111122223333";
+
+/// The shipped CRD.
+pub const CRD: &str = include_str!("../../../crds/streamrole.dev_pinpointeventstreamroles.yaml");
+
+/// The shipped `ClusterRole`.
+pub const CLUSTER_ROLE: &str = include_str!("../../../deploy/rbac/clusterrole.yaml");
+
+/// The shipped `Role` for leader election.
+pub const LEASE_ROLE: &str = include_str!("../../../deploy/rbac/role.yaml");
 
 /// The namespace and name of the controller's service account.
 const CONTROLLER: (&str, &str) = ("streamrole-system", "streamrole");
@@ -86,6 +95,16 @@ impl Stack {
         };
         stack.write_kubeconfig("admin", ADMIN_TOKEN)?;
         stack.wait_until_ready().await?;
+        Ok(stack)
+    }
+
+    /// Starts a stack on which the shipped CRD and `ClusterRole` are [installed](Self::install).
+    ///
+    /// # Errors
+    /// When it does not start, or does not accept them.
+    pub async fn installed() -> Result<Self, Error> {
+        let stack = Self::start().await?;
+        stack.install(CRD, CLUSTER_ROLE).await?;
         Ok(stack)
     }
 
@@ -239,13 +258,13 @@ impl Stack {
         self.service_account_kubeconfig(namespace, account).await.map(drop)
     }
 
-    /// Gives the controller the rights of `role` in this namespace.
+    /// Gives the controller the shipped rights for leader election in this namespace.
     ///
     /// # Errors
     /// When the API server refuses.
-    pub async fn allow_controller_in(&self, namespace: &str, role: &str) -> Result<(), Error> {
+    pub async fn allow_election_in(&self, namespace: &str) -> Result<(), Error> {
         let client = self.admin().await?;
-        let mut role: Role = serde_saphyr::from_str(role)?;
+        let mut role: Role = serde_saphyr::from_str(LEASE_ROLE)?;
         role.metadata.namespace = Some(namespace.into());
         let binding = RoleBinding {
             metadata: role.metadata.clone(),
@@ -357,7 +376,7 @@ fn start_etcd(assets: &Assets, dir: &Path, port: u16, peer_port: u16) -> Result<
     let client_url = format!("http://127.0.0.1:{port}");
     let peer_url = format!("http://127.0.0.1:{peer_port}");
     let log = dir.join(FILES).join("etcd.log");
-    Process::start("etcd", &own, &log, EndBy::Kill, &assets.kubernetes("etcd"), |etcd| {
+    Process::start("etcd", &own, &log, &assets.kubernetes("etcd"), |etcd| {
         etcd.arg("--data-dir").arg(own.join("data"));
         etcd.args(["--listen-client-urls", &client_url, "--advertise-client-urls", &client_url]);
         etcd.args(["--listen-peer-urls", &peer_url, "--initial-advertise-peer-urls", &peer_url]);
@@ -380,34 +399,27 @@ fn start_apiserver(
     // Each has a folder of its own: that of the last one goes while the next starts.
     let own = dir.join(RUN).join(format!("apiserver-{number}"));
     let log = dir.join(FILES).join("apiserver.log");
-    Process::start(
-        "kube-apiserver",
-        &own,
-        &log,
-        EndBy::Kill,
-        &assets.kubernetes("kube-apiserver"),
-        |api| {
-            api.arg(format!("--etcd-servers=http://127.0.0.1:{etcd_port}"));
-            api.arg(format!("--secure-port={port}")).arg("--bind-address=127.0.0.1");
-            // Without these it looks for an address of the machine, and fails where there is only loopback.
-            api.args(["--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none"]);
-            let file = |flag: &str, path: &Path| format!("--{flag}={}", path.display());
-            api.arg(file("cert-dir", &own));
-            api.arg(file("tls-cert-file", &credentials.server_certificate));
-            api.arg(file("tls-private-key-file", &credentials.server_key));
-            api.arg("--service-account-issuer=https://kubernetes.default.svc");
-            api.arg(file("service-account-key-file", &credentials.service_account_public_key));
-            api.arg(file("service-account-signing-key-file", &credentials.service_account_key));
-            api.arg(file("token-auth-file", &credentials.tokens));
-            api.arg("--authorization-mode=RBAC").arg("--disable-admission-plugins=ServiceAccount");
-        },
-    )
+    Process::start("kube-apiserver", &own, &log, &assets.kubernetes("kube-apiserver"), |api| {
+        api.arg(format!("--etcd-servers=http://127.0.0.1:{etcd_port}"));
+        api.arg(format!("--secure-port={port}")).arg("--bind-address=127.0.0.1");
+        // Without these it looks for an address of the machine, and fails where there is only loopback.
+        api.args(["--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none"]);
+        let file = |flag: &str, path: &Path| format!("--{flag}={}", path.display());
+        api.arg(file("cert-dir", &own));
+        api.arg(file("tls-cert-file", &credentials.server_certificate));
+        api.arg(file("tls-private-key-file", &credentials.server_key));
+        api.arg("--service-account-issuer=https://kubernetes.default.svc");
+        api.arg(file("service-account-key-file", &credentials.service_account_public_key));
+        api.arg(file("service-account-signing-key-file", &credentials.service_account_key));
+        api.arg(file("token-auth-file", &credentials.tokens));
+        api.arg("--authorization-mode=RBAC").arg("--disable-admission-plugins=ServiceAccount");
+    })
 }
 
 fn start_moto(assets: &Assets, dir: &Path, port: u16) -> Result<Process, Error> {
     let own = dir.join(RUN).join("moto");
     let log = dir.join(FILES).join("moto.log");
-    Process::start("moto", &own, &log, EndBy::Kill, &assets.python("moto_server"), |moto| {
+    Process::start("moto", &own, &log, &assets.python("moto_server"), |moto| {
         moto.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
         moto.env("MOTO_ACCOUNT_ID", ACCOUNT_ID);
     })

@@ -1,28 +1,21 @@
 //! TLS in front of an endpoint that has none, with a certificate of an authority that nobody knows.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::Error;
+use crate::server::Server;
 
 /// A running front.
 #[derive(Debug)]
 pub struct TlsFront {
-    address: String,
     authority: String,
-    accepting: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for TlsFront {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
+    server: Server,
 }
 
 impl TlsFront {
@@ -43,21 +36,17 @@ impl TlsFront {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)?;
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?.to_string();
         let target = target.to_owned();
-        let accepting = tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(forward(near, acceptor.clone(), target.clone()));
-            }
-        });
-        Ok(Self { address, authority: authority.pem(), accepting })
+        let server =
+            Server::of_connections(move |near| forward(near, acceptor.clone(), target.clone()))
+                .await?;
+        Ok(Self { authority: authority.pem(), server })
     }
 
     /// `host:port` to connect to.
     #[must_use]
     pub fn address(&self) -> &str {
-        &self.address
+        self.server.address()
     }
 
     /// Certificate of the authority, as PEM.

@@ -1,28 +1,26 @@
 //! A way to the API server that can be cut: it forwards TCP connections, and what is inside stays between
 //! the two ends.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::Error;
+use crate::server::Server;
 
 /// A running tunnel.
 #[derive(Debug)]
 pub struct Tunnel {
-    address: String,
     cuts: watch::Sender<()>,
     silences: watch::Sender<()>,
     refuses: Arc<AtomicBool>,
-    accepting: tokio::task::JoinHandle<()>,
+    server: Server,
 }
 
 impl Drop for Tunnel {
     fn drop(&mut self) {
-        self.accepting.abort();
         self.cut();
     }
 }
@@ -33,28 +31,27 @@ impl Tunnel {
     /// # Errors
     /// When no port is free.
     pub async fn open(target: &str) -> Result<Self, Error> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?.to_string();
         let (cuts, silences) = (watch::Sender::new(()), watch::Sender::new(()));
         let refuses = Arc::new(AtomicBool::new(false));
         let (target, cutting, silencing) = (target.to_owned(), cuts.clone(), silences.clone());
         let refusing = Arc::clone(&refuses);
-        let accepting = tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                if refusing.load(Ordering::Relaxed) {
-                    continue;
+        let server = Server::of_connections(move |near| {
+            let ways = (cutting.subscribe(), silencing.subscribe());
+            let (is_refused, target) = (refusing.load(Ordering::Relaxed), target.clone());
+            async move {
+                if !is_refused {
+                    forward(near, target, ways.0, ways.1).await;
                 }
-                let (cut, silence) = (cutting.subscribe(), silencing.subscribe());
-                tokio::spawn(forward(near, target.clone(), cut, silence));
             }
-        });
-        Ok(Self { address, cuts, silences, refuses, accepting })
+        })
+        .await?;
+        Ok(Self { cuts, silences, refuses, server })
     }
 
     /// `host:port` of the near end.
     #[must_use]
     pub fn address(&self) -> &str {
-        &self.address
+        self.server.address()
     }
 
     /// Ends all connections. New ones can be made.

@@ -1,39 +1,56 @@
 //! What a test needs of the world: a namespace, a proxy in front of IAM, a controller, and words for what a
-//! user does and sees.
+//! user does and sees. Every status that a test waits for or reads here is [checked](check_status).
 
-use std::collections::BTreeMap;
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::redundant_closure_for_method_calls,
+    reason = "a test fails by panicking"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::events::v1::Event;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use kube::core::ObjectMeta;
-use kube::{Api, Client, ResourceExt as _};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use streamrole::api::PinpointEventStreamRole;
-use support::{
-    ACCOUNT_ID, Controller, ControllerOptions, Guard, IamPolicies, Proxy, Stack, eventually,
-    eventually_within, iam_at,
-};
 use tokio::sync::OnceCell;
 
-pub(crate) const POLICY: &str = "PinpointEventStreamPermissionsPolicy";
+use crate::check_status::check_status;
+use crate::controller::{Controller, ControllerOptions};
+use crate::iam_policy::{Guard, IamPolicies};
+use crate::proxy::Proxy;
+pub use crate::resources::{condition, kinesis_arn, ready};
+use crate::resources::{create_namespace, is_ready, manifest};
+use crate::stack::{ACCOUNT_ID, Stack, iam_at};
+use crate::wait::{eventually, eventually_within};
 
-pub(crate) const CONTROLLER_POLICY: &str = include_str!("../../deploy/iam/policy.json");
-pub(crate) const ADOPTION_POLICY: &str = include_str!("../../deploy/iam/policy-adoption.json");
-const TAKE_OVER_POLICY: &str = include_str!("../../deploy/iam/policy-take-over.json");
-pub(crate) const BOUNDARY_POLICY: &str = include_str!("../../deploy/iam/policy-boundary.json");
+/// Name of the permissions policy.
+pub const POLICY: &str = "PinpointEventStreamPermissionsPolicy";
+
+/// The shipped policy of the controller.
+pub const CONTROLLER_POLICY: &str = include_str!("../../../deploy/iam/policy.json");
+/// The shipped policy for adoption.
+pub const ADOPTION_POLICY: &str = include_str!("../../../deploy/iam/policy-adoption.json");
+const TAKE_OVER_POLICY: &str = include_str!("../../../deploy/iam/policy-take-over.json");
+/// The shipped policy that demands a boundary.
+pub const BOUNDARY_POLICY: &str = include_str!("../../../deploy/iam/policy-boundary.json");
 
 /// The permissions boundary that every role must have under [`BOUNDARY_POLICY`].
-pub(crate) const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/boundary";
+pub const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/boundary";
 
 /// How the tests call a cluster that is not theirs.
-pub(crate) const OTHER_CLUSTER: &str = "another-cluster";
+pub const OTHER_CLUSTER: &str = "another-cluster";
 
 /// Shipped policies, for all roles of the account and the cluster of this uid.
-pub(crate) fn shipped(policies: &[&str], cluster: &str) -> IamPolicies {
+#[must_use]
+pub fn shipped(policies: &[&str], cluster: &str) -> IamPolicies {
     let values = [
         ("partition", "aws"),
         ("account_id", ACCOUNT_ID),
@@ -47,94 +64,125 @@ pub(crate) fn shipped(policies: &[&str], cluster: &str) -> IamPolicies {
 
 static STACK: OnceCell<Stack> = OnceCell::const_new();
 
-/// The stack that all tests share; the first one starts it.
-pub(crate) async fn stack() -> &'static Stack {
-    STACK
-        .get_or_init(|| async {
-            let stack = Stack::start().await.expect("the local stack starts");
-            let crd = include_str!("../../crds/streamrole.dev_pinpointeventstreamroles.yaml");
-            let rbac = include_str!("../../deploy/rbac/clusterrole.yaml");
-            stack.install(crd, rbac).await.expect("the CRD and the ClusterRole are accepted");
-            stack
-        })
-        .await
+/// The stack that all tests of this process share; the first one starts it.
+pub async fn stack() -> &'static Stack {
+    STACK.get_or_init(|| async { Stack::installed().await.expect("the local stack starts") }).await
 }
 
-pub(crate) fn binary() -> PathBuf {
-    env!("CARGO_BIN_EXE_streamrole").into()
+/// The controller's binary, which cargo puts beside this one or in the folder above.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let here = std::env::current_exe().expect("this program has a path");
+    let folders = here.ancestors().skip(1).take(2);
+    let mut binaries = folders.map(|folder| folder.join("streamrole"));
+    binaries.find(|path| path.is_file()).expect("cargo build --workspace builds the binary")
 }
 
-pub(crate) struct World {
-    pub(crate) namespace: String,
-    pub(crate) client: Client,
-    pub(crate) resources: Api<PinpointEventStreamRole>,
+/// A name that no other world of this process has: the given one if it is free.
+fn unique(name: &str) -> String {
+    static TAKEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    let mut candidates = std::iter::once(name.to_owned()).chain(numbered);
+    candidates.find(|name| taken.insert(name.clone())).expect("there is always another number")
+}
+
+/// A namespace, a way to IAM, and mostly a controller.
+#[expect(missing_debug_implementations, reason = "a client has none")]
+pub struct World {
+    /// The namespace.
+    pub namespace: String,
+    /// A client with all rights.
+    pub client: Client,
+    /// The resources of the namespace.
+    pub resources: Api<PinpointEventStreamRole>,
     /// Straight to IAM, past the proxy: what an administrator does out of band.
-    pub(crate) iam: aws_sdk_iam::Client,
-    pub(crate) proxy: Proxy,
-    pub(crate) controller: Option<Controller>,
+    pub iam: aws_sdk_iam::Client,
+    /// What is between the controller and IAM.
+    pub proxy: Proxy,
+    /// The controller, once it is started.
+    pub controller: Option<Controller>,
+    upstream: String,
     resync: &'static str,
 }
 
 impl World {
-    /// A world without a controller. `test` names it and must be unique. IAM allows what the shipped policies
-    /// allow.
-    pub(crate) async fn without_controller(test: &str) -> Self {
+    /// A world without a controller. `test` names it. IAM allows what the shipped policies allow.
+    pub async fn without_controller(test: &str) -> Self {
         Self::under(test, &[CONTROLLER_POLICY, ADOPTION_POLICY, TAKE_OVER_POLICY]).await
     }
 
     /// A world without a controller whose IAM allows what these policies allow.
-    pub(crate) async fn under(test: &str, policies: &[&str]) -> Self {
+    pub async fn under(test: &str, policies: &[&str]) -> Self {
         let stack = stack().await;
-        let client = stack.admin().await.unwrap();
-        let namespaces: Api<Namespace> = Api::all(client.clone());
-        let namespace = Namespace {
-            metadata: ObjectMeta { name: Some(test.into()), ..ObjectMeta::default() },
-            ..Namespace::default()
-        };
-        namespaces.create(&PostParams::default(), &namespace).await.unwrap();
-        let cluster = namespaces.get("kube-system").await.unwrap().uid().unwrap();
+        let cluster = crate::cluster_id(&stack.admin().await.unwrap()).await.unwrap();
         let guard = Guard::new(shipped(policies, &cluster), stack.iam_url());
+        Self::before(test, stack.iam_url(), Some(guard)).await
+    }
+
+    /// A world without a controller before the IAM at this URL.
+    pub async fn before(test: &str, iam_url: &str, guard: Option<Guard>) -> Self {
+        let client = stack().await.admin().await.unwrap();
+        let namespace = unique(test);
+        create_namespace(&client, &namespace).await.unwrap();
         Self {
-            namespace: test.into(),
-            resources: Api::namespaced(client.clone(), test),
+            resources: Api::namespaced(client.clone(), &namespace),
+            namespace,
             client,
-            iam: iam_at(stack.iam_url()),
-            proxy: Proxy::start(stack.iam_url(), Some(guard)).await.unwrap(),
+            iam: iam_at(iam_url),
+            proxy: Proxy::start(iam_url, guard).await.unwrap(),
             controller: None,
+            upstream: iam_url.into(),
             resync: "10m",
         }
     }
 
+    /// Lets controllers stand for election in the namespace.
+    pub async fn with_election(self) -> Self {
+        stack().await.allow_election_in(&self.namespace).await.unwrap();
+        self
+    }
+
+    /// URL of the IAM behind the proxy.
+    #[must_use]
+    pub fn upstream(&self) -> &str {
+        &self.upstream
+    }
+
     /// A world whose controller resyncs too rarely to matter.
-    pub(crate) async fn new(test: &str) -> Self {
+    pub async fn new(test: &str) -> Self {
         let mut world = Self::without_controller(test).await;
         world.start_controller().await;
         world
     }
 
     /// A world whose controller looks again every second.
-    pub(crate) async fn resyncing(test: &str) -> Self {
+    pub async fn resyncing(test: &str) -> Self {
         let mut world = Self::resyncing_later(test).await;
         world.start_controller().await;
         world
     }
 
     /// A world whose controller, once it is started, looks again every second.
-    pub(crate) async fn resyncing_later(test: &str) -> Self {
+    pub async fn resyncing_later(test: &str) -> Self {
         Self::without_controller(test).await.resyncing_each_second()
     }
 
-    pub(crate) fn resyncing_each_second(self) -> Self {
+    /// The same, with a controller that looks again every second.
+    #[must_use]
+    pub fn resyncing_each_second(self) -> Self {
         Self { resync: "1s", ..self }
     }
 
-    pub(crate) async fn start_controller(&mut self) {
+    /// Starts the controller.
+    pub async fn start_controller(&mut self) {
         let options = self.options();
         self.controller = Some(Controller::start(stack().await, &options).unwrap());
     }
 
     /// How the controller is started.
-    pub(crate) fn options(&self) -> ControllerOptions {
+    #[must_use]
+    pub fn options(&self) -> ControllerOptions {
         ControllerOptions {
             namespaces: vec![self.namespace.clone()],
             resync: self.resync.into(),
@@ -143,58 +191,57 @@ impl World {
     }
 
     /// A role name that no other test uses.
-    pub(crate) fn role(&self, name: &str) -> String {
+    #[must_use]
+    pub fn role(&self, name: &str) -> String {
         format!("{}-{name}", self.namespace)
     }
 
-    pub(crate) fn kinesis_spec(&self, name: &str) -> Value {
+    /// A spec with a role and a stream of this name.
+    #[must_use]
+    pub fn kinesis_spec(&self, name: &str) -> Value {
         json!({"roleName": self.role(name), "destination": {"kinesisStreamArn": kinesis_arn(name)}})
     }
 
     /// `kubectl apply --server-side`.
-    pub(crate) async fn apply(&self, name: &str, spec: &Value) -> PinpointEventStreamRole {
+    pub async fn apply(&self, name: &str, spec: &Value) -> PinpointEventStreamRole {
         self.try_apply(name, spec)
             .await
             .unwrap_or_else(|error| panic!("{name} is accepted: {error}"))
     }
 
-    pub(crate) async fn try_apply(
+    /// As [`World::apply`], where the API server may reject it.
+    ///
+    /// # Errors
+    /// When it does.
+    pub async fn try_apply(
         &self,
         name: &str,
         spec: &Value,
     ) -> Result<PinpointEventStreamRole, kube::Error> {
-        let manifest = json!({
-            "apiVersion": "streamrole.dev/v1alpha1",
-            "kind": "PinpointEventStreamRole",
-            "metadata": {"name": name, "namespace": self.namespace},
-            "spec": spec,
-        });
+        let manifest = manifest(&json!({"name": name, "namespace": self.namespace}), spec);
         let params = PatchParams::apply("user").force();
         self.resources.patch(name, &params, &Patch::Apply(manifest)).await
     }
 
-    pub(crate) async fn annotate(&self, name: &str, key: &str, value: &str) {
+    /// Annotates the resource.
+    pub async fn annotate(&self, name: &str, key: &str, value: &str) {
         let patch = json!({"metadata": {"annotations": {key: value}}});
         self.resources.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
     }
 
-    pub(crate) async fn delete(&self, name: &str) {
+    /// Deletes the resource.
+    pub async fn delete(&self, name: &str) {
         self.resources.delete(name, &DeleteParams::default()).await.unwrap();
     }
 
     /// Waits until the Ready condition has this status and reason for the current generation.
-    pub(crate) async fn sees(
-        &self,
-        name: &str,
-        status: &str,
-        reason: &str,
-    ) -> PinpointEventStreamRole {
+    pub async fn sees(&self, name: &str, status: &str, reason: &str) -> PinpointEventStreamRole {
         self.says(name, status, reason, "").await
     }
 
     /// Waits until the Ready condition has this status and reason for the current generation,
     /// and this in its message: what an edit announces has the reason of what may follow.
-    pub(crate) async fn says(
+    pub async fn says(
         &self,
         name: &str,
         status: &str,
@@ -204,6 +251,7 @@ impl World {
         let wanted = format!("{name} to be Ready={status} with reason {reason} and {message:?}");
         eventually(&wanted, || async {
             let resource = self.resources.get(name).await.map_err(|error| error.to_string())?;
+            check_status(&resource);
             let ready = ready(&resource);
             let is_current = ready.observed_generation == resource.metadata.generation;
             let is_wanted = ready.status == status && ready.reason == reason;
@@ -216,15 +264,31 @@ impl World {
         .await
     }
 
-    pub(crate) async fn ready(&self, name: &str) -> PinpointEventStreamRole {
+    /// Waits until the resource is ready for its current generation.
+    pub async fn ready(&self, name: &str) -> PinpointEventStreamRole {
         self.sees(name, "True", "Synced").await
     }
 
-    pub(crate) async fn gone(&self, name: &str) {
+    /// Waits until all resources of the namespace are ready for their current generation.
+    pub async fn all_ready(&self) {
+        eventually_within(Duration::from_mins(2), "all resources to be ready", || async {
+            let all = self.resources.list(&ListParams::default()).await;
+            let all = all.map_err(|error| error.to_string())?;
+            all.iter().for_each(check_status);
+            let unready: Vec<_> =
+                all.iter().filter(|r| !is_ready(r)).map(ResourceExt::name_any).collect();
+            if unready.is_empty() { Ok(()) } else { Err(format!("{unready:?}\n{}", self.log())) }
+        })
+        .await;
+    }
+
+    /// Waits until there is no such resource.
+    pub async fn gone(&self, name: &str) {
         eventually(&format!("{name} to be gone"), || async {
             match self.resources.get_opt(name).await {
                 Ok(None) => Ok(()),
                 Ok(Some(resource)) => {
+                    check_status(&resource);
                     Err(format!("{:?}\nThe controller's log:\n{}", resource.status, self.log()))
                 }
                 Err(error) => Err(error.to_string()),
@@ -234,7 +298,7 @@ impl World {
     }
 
     /// Returns when so many more resyncs have begun.
-    pub(crate) async fn resyncs(&self, more: usize) {
+    pub async fn resyncs(&self, more: usize) {
         let resyncs =
             || self.proxy.actions().iter().filter(|action| *action == "ListRoles").count();
         let before = resyncs();
@@ -247,12 +311,13 @@ impl World {
         .await;
     }
 
-    pub(crate) fn log(&self) -> String {
+    /// The controller's log.
+    pub fn log(&self) -> String {
         self.controller.as_ref().map(Controller::log).unwrap_or_default()
     }
 
     /// Waits for an event of this reason on the resource and gives its note.
-    pub(crate) async fn event(&self, name: &str, reason: &str) -> String {
+    pub async fn event(&self, name: &str, reason: &str) -> String {
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         eventually(&format!("an event {reason} on {name}"), || async {
             let all =
@@ -271,7 +336,8 @@ impl World {
         .await
     }
 
-    pub(crate) async fn role_exists(&self, role: &str) -> bool {
+    /// Whether IAM has this role.
+    pub async fn role_exists(&self, role: &str) -> bool {
         match self.iam.get_role().role_name(role).send().await {
             Ok(_) => true,
             Err(error)
@@ -283,12 +349,14 @@ impl World {
         }
     }
 
-    pub(crate) async fn trust_policy(&self, role: &str) -> Value {
+    /// The trust policy of the role.
+    pub async fn trust_policy(&self, role: &str) -> Value {
         let role = self.iam.get_role().role_name(role).send().await.unwrap().role.unwrap();
         decoded(&role.assume_role_policy_document.unwrap())
     }
 
-    pub(crate) async fn permissions_policy(&self, role: &str) -> Option<Value> {
+    /// The permissions policy of the role.
+    pub async fn permissions_policy(&self, role: &str) -> Option<Value> {
         let get = self.iam.get_role_policy().role_name(role).policy_name(POLICY).send().await;
         match get {
             Ok(output) => Some(decoded(&output.policy_document)),
@@ -301,19 +369,19 @@ impl World {
         }
     }
 
-    pub(crate) async fn tags(&self, role: &str) -> BTreeMap<String, String> {
+    /// The tags of the role.
+    pub async fn tags(&self, role: &str) -> BTreeMap<String, String> {
         let role = self.iam.get_role().role_name(role).send().await.unwrap().role.unwrap();
         role.tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect()
     }
 
     /// How this cluster is named on roles.
-    pub(crate) async fn cluster_id(&self) -> String {
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        namespaces.get("kube-system").await.unwrap().uid().unwrap()
+    pub async fn cluster_id(&self) -> String {
+        crate::cluster_id(&self.client).await.unwrap()
     }
 
     /// A role that somebody else made.
-    pub(crate) async fn create_foreign_role(&self, role: &str) {
+    pub async fn create_foreign_role(&self, role: &str) {
         self.iam
             .create_role()
             .role_name(role)
@@ -325,7 +393,7 @@ impl World {
     }
 
     /// Something that an administrator writes over the permissions policy out of band.
-    pub(crate) async fn tamper(&self, role: &str) {
+    pub async fn tamper(&self, role: &str) {
         let wide = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kinesis:*", "Resource": "*"}]});
         self.iam
             .put_role_policy()
@@ -339,7 +407,7 @@ impl World {
 }
 
 /// Runs kubectl in the namespace and gives what it prints.
-pub(crate) async fn kubectl(world: &World, arguments: &[&str]) -> String {
+pub async fn kubectl(world: &World, arguments: &[&str]) -> String {
     let mut kubectl = stack().await.kubectl();
     kubectl.args(["-n", &world.namespace]).args(arguments);
     // The proxy in front of IAM runs on this thread, and kubectl may wait for what crosses it.
@@ -350,36 +418,20 @@ pub(crate) async fn kubectl(world: &World, arguments: &[&str]) -> String {
 }
 
 /// A policy that no resource declares.
-pub(crate) const OTHER_POLICY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*"}}"#;
+pub const OTHER_POLICY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*"}}"#;
 
-pub(crate) const FOREIGN_TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+/// A trust policy that no resource declares.
+pub const FOREIGN_TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
 
-pub(crate) fn kinesis_arn(stream: &str) -> String {
-    format!("arn:aws:kinesis:us-east-1:111122223333:stream/{stream}")
-}
-
-pub(crate) fn ready(resource: &PinpointEventStreamRole) -> Condition {
-    condition(resource, "Ready").unwrap_or_else(|| Condition {
-        type_: "Ready".into(),
-        status: "absent".into(),
-        reason: String::new(),
-        message: String::new(),
-        observed_generation: None,
-        last_transition_time: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
-            k8s_openapi::jiff::Timestamp::UNIX_EPOCH,
-        ),
-    })
-}
-
-pub(crate) fn condition(resource: &PinpointEventStreamRole, type_: &str) -> Option<Condition> {
-    resource.status.iter().flat_map(|status| &status.conditions).find(|c| c.type_ == type_).cloned()
-}
-
-pub(crate) fn version(resource: &PinpointEventStreamRole) -> String {
+/// The resource version.
+#[must_use]
+pub fn version(resource: &PinpointEventStreamRole) -> String {
     resource.resource_version().unwrap()
 }
 
-pub(crate) fn decoded(document: &str) -> Value {
+/// A document as IAM answers with it.
+#[must_use]
+pub fn decoded(document: &str) -> Value {
     let text = percent_encoding::percent_decode_str(document).decode_utf8().unwrap();
     serde_json::from_str(&text).unwrap()
 }

@@ -1,0 +1,117 @@
+//! Every file that comes from the code. `make generate` writes them, and `tests/generated_files.rs` holds the repository
+//! against them: there is one list, so no file is in one and not in the other.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use streamrole::api::KINDS;
+use streamrole::{api, controller, iam};
+
+use crate::Error;
+
+/// What is generated.
+#[derive(Clone, Debug)]
+pub struct Generated {
+    /// The arguments with which `streamrole` prints the same; `None` for the copy of a file that is written by hand.
+    pub printed_by: Option<String>,
+    /// The text.
+    pub text: String,
+    /// The files that hold it, from the root of the repository.
+    pub files: Vec<&'static str>,
+}
+
+impl Generated {
+    /// All that is generated.
+    ///
+    /// # Errors
+    /// When something cannot be serialized.
+    pub fn all() -> Result<Vec<Self>, Error> {
+        let by = |arguments: &str, text: String, files: &[&'static str]| Self {
+            printed_by: Some(arguments.into()),
+            text,
+            files: files.to_vec(),
+        };
+        let [kind] = KINDS;
+        let mut all = vec![
+            by(
+                "crd",
+                yaml(&(kind.crd)())?,
+                &[
+                    "crds/streamrole.dev_pinpointeventstreamroles.yaml",
+                    "deploy/helm/streamrole/files/crd.yaml",
+                    "deploy/kustomize/base/crd.yaml",
+                ],
+            ),
+            by(
+                "crd --schema",
+                format!("{:#}\n", api::json_schema(kind)),
+                &["crds/streamrole.dev/pinpointeventstreamrole_v1alpha1.json"],
+            ),
+            by("reference", api::reference(), &["docs/reference.md"]),
+            by(
+                "rbac",
+                yaml(&controller::cluster_role(&KINDS))?,
+                &[
+                    "deploy/rbac/clusterrole.yaml",
+                    "deploy/helm/streamrole/files/clusterrole.yaml",
+                    "deploy/kustomize/base/clusterrole.yaml",
+                ],
+            ),
+            by(
+                "rbac lease-role",
+                yaml(&controller::lease_role())?,
+                &[
+                    "deploy/rbac/role.yaml",
+                    "deploy/helm/streamrole/files/role.yaml",
+                    "deploy/kustomize/base/role.yaml",
+                ],
+            ),
+        ];
+        for policy in <iam::PermissionsPolicy as clap::ValueEnum>::value_variants() {
+            let (name, file) = shipped_as(*policy);
+            let document = policy.document(&iam::Scope::default());
+            let text = serde_json::to_string_pretty(&document)? + "\n";
+            all.push(by(&format!("iam-policy {name}"), text, &[file]));
+        }
+        all.push(Self {
+            printed_by: None,
+            text: std::fs::read_to_string(
+                repository().join("deploy/policies/source-warning.yaml"),
+            )?,
+            files: vec![
+                "deploy/helm/streamrole/files/source-warning.yaml",
+                "deploy/kustomize/base/source-warning.yaml",
+            ],
+        });
+        Ok(all)
+    }
+
+    /// Where the files are.
+    pub fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        self.files.iter().map(|file| repository().join(file))
+    }
+}
+
+/// The root of the repository.
+#[must_use]
+pub fn repository() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+const fn shipped_as(policy: iam::PermissionsPolicy) -> (&'static str, &'static str) {
+    match policy {
+        iam::PermissionsPolicy::Controller => ("controller", "deploy/iam/policy.json"),
+        iam::PermissionsPolicy::WithoutTags => {
+            ("without-tags", "deploy/iam/policy-without-tags.json")
+        }
+        iam::PermissionsPolicy::Adoption => ("adoption", "deploy/iam/policy-adoption.json"),
+        iam::PermissionsPolicy::TakeOver => ("take-over", "deploy/iam/policy-take-over.json"),
+        iam::PermissionsPolicy::Boundary => ("boundary", "deploy/iam/policy-boundary.json"),
+        iam::PermissionsPolicy::OwnRole => ("own-role", "deploy/iam/policy-own-role.json"),
+    }
+}
+
+fn yaml(object: &impl Serialize) -> Result<String, Error> {
+    Ok(serde_saphyr::to_string(object)?)
+}
