@@ -1,10 +1,16 @@
-//! How long the program waits for anything: one value, so that tests run the real code with other times.
+//! How long the program waits for anything, and what it takes for the time of day: one value, so that tests run the real
+//! code with other times.
 
 use std::time::Duration;
 
-/// Every duration that the program waits for.
+use k8s_openapi::jiff::Timestamp;
+
+/// Every duration that the program waits for, on tokio's clock, and the clock of the timestamps that it writes.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
+    /// The time of day.
+    pub now: fn() -> Timestamp,
+
     /// How long other replicas leave a Lease alone that they see unchanged.
     pub lease_duration: Duration,
     /// How long a leader works after it sent the renewal that was granted. What is left of `lease_duration` is longer than
@@ -66,6 +72,7 @@ impl Default for Timing {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self {
+            now: Timestamp::now,
             lease_duration: seconds(12),
             renew_deadline: seconds(7),
             renew_period: seconds(2),

@@ -2,7 +2,7 @@
 //! [`Claim`]s, and the clock as an argument.
 //!
 //! The resource that the role's tags name goes first. Where the tags are not known, or name none of them: what can and
-//! will write goes before what cannot (paused, `driftPolicy: Report`, invalid, being deleted), a default name before an
+//! will write goes before what cannot (paused, `driftPolicy: Report`, invalid), a default name before an
 //! explicit one, the earlier created before the later. Each question and each change takes time that does not grow with
 //! the number of resources.
 
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::{Resource as _, ResourceExt as _};
+use kube::ResourceExt as _;
 use tokio::time::Instant;
 
 use crate::api::RoleResource;
@@ -39,8 +39,9 @@ impl Claim {
     /// What `resource` declares; `None` when its spec names no role.
     pub(crate) fn of(resource: &RoleResource, cluster: &str, defaults: &Defaults) -> Option<Self> {
         let role = Arc::new(resource.role_key(defaults).ok()?);
+        // One that is being deleted keeps its turn until it is gone: between the deletion of its role and its own another
+        // must not take the name.
         let is_idle = lifecycle::hands_off(resource).is_some()
-            || resource.meta().deletion_timestamp.is_some()
             || resource.desired(cluster, defaults).is_err();
         let created = resource.creation_timestamp().map_or(i64::MAX, |time| time.0.as_second());
         let is_explicit = resource.settings().role_name.is_some();
@@ -337,7 +338,7 @@ mod tests {
         }
         all.note_holder(&role("r"), &key("c/x"));
         assert_eq!(all.turn(&key("a/x"), false, now), behind("c/x", Precedence::Owns));
-        // It is being deleted, and has the role until it is gone.
+        // It is paused, and has the role by its tags.
         assert_eq!(all.set(&key("c/x"), Some(claim(3, true, true)), now), Vec::new());
         assert_eq!(all.turn(&key("a/x"), false, now), behind("c/x", Precedence::Owns));
         assert_eq!(all.forget(&key("c/x"), now, RECREATION), [key("a/x")]);

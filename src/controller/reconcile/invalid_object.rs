@@ -42,7 +42,7 @@ impl Reconciler {
             return Ok(None);
         }
 
-        let status = status_of(object, &invalid.problem, &previous, Timestamp::now());
+        let status = status_of(object, &invalid.problem, &previous, (self.timing.now)());
         self.metrics.reconciled(REASON.as_str());
         if invalid.status.as_ref() != Some(&status) {
             self.reporter.write_status(object.kind(), object.meta(), &status).await?;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::jiff::Timestamp;
 use kube::api::{ObjectMeta, Patch, PatchParams};
 use kube::runtime::events::EventType;
 use kube::{Api, Client, Resource as _, ResourceExt as _};
@@ -106,7 +105,7 @@ impl Reporter {
         findings: &'a Findings,
     ) -> Inputs<'a> {
         let propagation = self.timing.iam_propagation;
-        Inputs { resource, findings, now: Timestamp::now(), propagation }
+        Inputs { resource, findings, now: (self.timing.now)(), propagation }
     }
 
     /// The resource as it was worked on, with the status that it has by now; or, when its spec was edited since, as that

@@ -8,7 +8,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use tracing::{Instrument as _, info, info_span, warn};
 
@@ -86,7 +85,7 @@ pub(crate) async fn resync(parts: Parts, period: Duration) {
     loop {
         let pause = match resync.once().await {
             Ok(()) => {
-                let now = Timestamp::now().as_duration().as_secs_f64();
+                let now = (resync.parts.timing.now)().as_duration().as_secs_f64();
                 resync.parts.metrics.resync_ended(now);
                 period.mul_f64(fastrand::f64().mul_add(0.2, 0.9))
             }

@@ -15,6 +15,7 @@ mod forward_proxy;
 mod generated;
 mod get;
 mod iam_policy;
+pub mod in_process;
 mod kube_proxy;
 mod measure;
 mod memory_iam;

@@ -1,0 +1,134 @@
+//! IAM shows for a while what was before. Nothing is made twice, nothing flaps, and the wait is bounded.
+
+use std::time::Duration;
+
+use serde_json::json;
+use streamrole::role::{Action, ErrorKind};
+use support::in_process::{InProcess, NAMESPACE, kinesis_spec};
+
+fn creations(world: &InProcess) -> usize {
+    world.roles.take_calls().iter().filter(|action| **action == Action::CreateRole).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_is_not_visible_yet_is_neither_created_again_nor_called_lost() {
+    let world = InProcess::new();
+    world.roles.hold_reads();
+    world.apply("events", &kinesis_spec("s"));
+    world.synced("events").await;
+    assert_eq!(creations(&world), 1);
+    // An edit meanwhile has to wait for the role to be seen, and says so.
+    let mut spec = kinesis_spec("s");
+    spec["tags"] = json!({"team": "marketing"});
+    world.apply("events", &spec);
+    let waits = world.says("events", "False", "Progressing").await;
+    assert!(waits.contains("does not show yet") || waits.contains("new spec"), "{waits}");
+    world.roles.heal();
+    world.synced("events").await;
+    assert_eq!(creations(&world), 0);
+    assert_eq!(world.roles.role("ns-events").unwrap().tags.get("team").unwrap(), "marketing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_is_not_visible_yet_is_not_left_behind_when_its_resource_is_deleted() {
+    let world = InProcess::new();
+    world.roles.hold_reads();
+    world.apply("events", &kinesis_spec("s"));
+    world.synced("events").await;
+    world.cluster.delete(NAMESPACE, "events");
+    world.says("events", "False", "Progressing").await;
+    world.roles.heal();
+    world.gone("events").await;
+    assert!(world.roles.role("ns-events").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_is_gone_is_created_again_by_the_next_resync() {
+    let world = InProcess::new();
+    world.apply("events", &kinesis_spec("s"));
+    world.synced("events").await;
+    world.roles.remove("ns-events");
+    world
+        .until("the role to be created again", || {
+            world.roles.role("ns-events").map(drop).ok_or_else(|| "no role".into())
+        })
+        .await;
+    world.synced("events").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_failed_but_was_made_is_not_taken_for_unmade() {
+    let world = InProcess::new();
+    world.apply("events", &kinesis_spec("one"));
+    world.synced("events").await;
+    let policy = || format!("{:?}", world.roles.role("ns-events").unwrap().inline_policies);
+    let first = policy();
+    // The edit reaches IAM, but the answer does not reach us.
+    world.roles.lose_answers(Action::PutRolePolicy, ErrorKind::Unavailable);
+    world.apply("events", &kinesis_spec("two"));
+    world.says("events", "False", "IamUnavailable").await;
+    assert_ne!(policy(), first, "it was made");
+    world.roles.heal();
+    world.synced("events").await;
+    world.apply("events", &kinesis_spec("one"));
+    world.synced("events").await;
+    assert_eq!(policy(), first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_back_is_not_taken_for_done_because_of_a_read_that_is_older_than_the_edit() {
+    let world = InProcess::new();
+    world.apply("events", &kinesis_spec("one"));
+    world.synced("events").await;
+    world.pass(Duration::from_mins(1)).await;
+    let policy = || format!("{:?}", world.roles.role("ns-events").unwrap().inline_policies);
+    let first = policy();
+    world.roles.hold_reads();
+    world.apply("events", &kinesis_spec("two"));
+    world.synced("events").await;
+    assert_ne!(policy(), first);
+    // Reads still show the first document, which is what is now declared again.
+    world.apply("events", &kinesis_spec("one"));
+    world.says("events", "False", "Progressing").await;
+    world.roles.heal();
+    world.synced("events").await;
+    assert_eq!(policy(), first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn edit_upon_edit_just_after_a_start_does_not_make_ready_wait_for_ever() {
+    let mut world = InProcess::new();
+    let mut spec = kinesis_spec("s");
+    world.apply("events", &spec);
+    world.synced("events").await;
+    world.kill();
+    world.start();
+    for edit in 0..9 {
+        let text = format!("edit {edit}");
+        spec["description"] = text.as_str().into();
+        world.apply("events", &spec);
+        let is_written = || world.roles.role("ns-events").unwrap().description == text;
+        world.until(&text, || is_written().then_some(()).ok_or_else(String::new)).await;
+    }
+    world.synced("events").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_nothing_is_written_twice() {
+    let mut world = InProcess::new();
+    for number in 0..20 {
+        world.apply(&format!("events-{number}"), &kinesis_spec("s"));
+    }
+    for number in 0..20 {
+        world.synced(&format!("events-{number}")).await;
+    }
+    world.kill();
+    let (written, _) = (world.cluster.status_writes(), world.roles.take_calls());
+    world.start();
+    world.pass(Duration::from_mins(1)).await;
+    assert_eq!(
+        world.roles.take_calls(),
+        [Action::ListRoles, Action::GetAccountAuthorizationDetails]
+    );
+    assert_eq!(world.cluster.status_writes(), written);
+}
