@@ -39,16 +39,16 @@ impl ConditionType {
                 "The live role equals the declaration of the observed generation. The one to wait for."
             }
             Self::TrustPolicySynced => {
-                "The live trust policy is equivalent to the declared one; Unknown when it was not looked at."
+                "The live trust policy is equivalent to the declared one; Unknown if not checked."
             }
             Self::PermissionsPolicySynced => {
-                "The live permissions policy is equivalent to the declared one; Unknown when it was not looked at."
+                "The live permissions policy is equivalent to the declared one; Unknown if not checked."
             }
             Self::Reconciling => {
-                "Work is under way, or is tried again without anybody's doing. Present only while true."
+                "Work is under way, or will be retried automatically. Present only while true."
             }
             Self::Stalled => {
-                "Nothing changes until somebody acts, as the message says. Present only while true."
+                "Blocked until someone acts; see the message. Present only while true."
             }
         }
     }

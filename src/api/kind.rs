@@ -113,7 +113,7 @@ pub enum SpecError {
     #[error("metadata.{0} is missing: the resource was not read from a cluster")]
     Metadata(&'static str),
     /// A document that was built here does not parse: a defect of this program.
-    #[error("the declared policy document is malformed ({0}); please report this as a defect")]
+    #[error("the declared policy document is malformed ({0}); please report this bug")]
     Document(#[from] DocumentError),
 }
 

@@ -15,15 +15,15 @@ use super::{
 const ANNOTATIONS: [(&str, &str); 3] = [
     (
         RECONCILE_REQUESTED_AT_ANNOTATION,
-        "Any new value asks for a reconcile now; `status.lastHandledReconcileAt` echoes it.",
+        "A new value requests a reconcile now; `status.lastHandledReconcileAt` echoes it.",
     ),
     (
         PAUSED_ANNOTATION,
-        "While it is `\"true\"` nothing is written to IAM, and a resource that is deleted stays.",
+        "While it is `\"true\"`, nothing is written to IAM, and a deleted resource stays.",
     ),
     (
         ABANDON_ANNOTATION,
-        "While it is `\"true\"` a resource that is being deleted is let go without a call to IAM; its role stays as it is.",
+        "While it is `\"true\"`, the finalizer of a deleted resource is removed without calling IAM; its role is left unchanged.",
     ),
 ];
 
@@ -112,7 +112,7 @@ fn conditions(text: &mut String) {
     // Writing to a String cannot fail.
     let _ = write!(
         text,
-        "\nEach carries the generation that it speaks of. Reasons, which [troubleshooting.md](troubleshooting.md) explains: {}.\n",
+        "\nEach carries the generation that it refers to. Reasons, explained in [troubleshooting.md](troubleshooting.md): {}.\n",
         code_list(&reasons)
     );
     text.push_str("\n## Annotations\n\n");

@@ -32,18 +32,18 @@ async fn look(place: &Where) -> Result<(), Error> {
     let server = server.url();
     let identity = place.cluster_id.as_ref();
     controller::look_at_cluster(&client, server, namespaces, lease.as_ref(), identity).await?;
-    print(&format!("The cluster at {server} knows the resource and allows what is needed.\n"))?;
+    print(&format!("Cluster {server}: CRDs installed, permissions sufficient.\n"))?;
     for right in controller::denied_but_not_needed(&client, namespaces).await {
-        print(&format!("It does not allow to {right}, so events are missing.\n"))?;
+        print(&format!("Warning: missing permission to {right}; events are not recorded.\n"))?;
     }
 
     let aws = Aws::from_environment().await?;
     aws.look_for_credentials().await?;
     let iam = Iam::new(&aws, Arc::new(|_| {}), Arc::new(|| true), &Timing::default());
     match iam.settings_page(None).await {
-        Ok(_) => print("IAM accepts the AWS credentials.\n"),
+        Ok(_) => print("AWS: credentials accepted.\n"),
         Err(error) if error.kind == ErrorKind::AccessDenied => print(&format!(
-            "IAM knows the AWS credentials; without this right a resync takes four calls a role: {error}.\n"
+            "AWS: credentials accepted, but a resync takes four calls per role: {error}.\n"
         )),
         Err(error) => Err(error.into()),
     }

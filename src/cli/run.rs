@@ -183,10 +183,10 @@ fn stop_signal() -> Result<watch::Receiver<bool>, Error> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
         tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
-        info!("stopping: running reconciles are let finish; a second signal ends them");
+        info!("stopping: waiting for running reconciles; a second signal aborts them");
         let _ = sender.send(true);
         tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
-        warn!("stopped at once; the next start takes up what was unfinished");
+        warn!("aborted; unfinished work resumes at the next start");
         std::process::exit(1);
     });
     Ok(receiver)

@@ -79,7 +79,7 @@ impl Ended {
     /// Waits until the last events are sent, for a limited time.
     pub async fn flush_events(self) {
         if tokio::time::timeout(self.flush, self.sending).await.is_err() {
-            warn!("stopped with events unsent");
+            warn!("stopped before all events were sent");
         }
     }
 }
@@ -172,7 +172,10 @@ pub async fn run(
     if in_order {
         info!("stopped");
     } else {
-        warn!("stopped with work unfinished after {:?}; the next start resumes it", timing.drain);
+        warn!(
+            "shutdown timed out after {:?}; unfinished work resumes at the next start",
+            timing.drain
+        );
     }
     Ended { in_order, sending, flush: timing.event_flush }
 }

@@ -95,7 +95,7 @@ impl Intercept for Reporter {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if !(self.may_call)() {
-            return Err("this process does not lead any more".into());
+            return Err("no longer the leader".into());
         }
         // Fields as in OpenTelemetry's semantic conventions for the AWS SDK and HTTP.
         let method = format!("IAM/{}", action(config));

@@ -159,12 +159,14 @@ impl Callers {
             Ok(None) | Err(_) if known.is_failing => {}
             Ok(None) => {
                 known.is_failing = true;
-                warn!("STS does not say whose the AWS credentials are. {CONSEQUENCE}");
+                warn!("STS does not report the account of the AWS credentials. {CONSEQUENCE}");
             }
             Err(error) => {
                 known.is_failing = true;
                 let cause = readable(&in_one_line(&error), 300);
-                warn!("cannot ask STS whose the AWS credentials are: {cause}. {CONSEQUENCE}");
+                warn!(
+                    "cannot ask STS for the account of the AWS credentials: {cause}. {CONSEQUENCE}"
+                );
             }
         }
     }
@@ -174,7 +176,7 @@ impl Callers {
     }
 }
 
-const CONSEQUENCE: &str = "The account is learned from the first role that IAM shows; allow the network to reach STS to have it checked before the first call";
+const CONSEQUENCE: &str = "The account is taken from the first role that IAM returns; allow network access to STS to check it before the first call";
 
 #[cfg(test)]
 mod tests {

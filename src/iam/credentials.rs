@@ -268,7 +268,7 @@ impl Credentials {
             .notify(|missing, _| {
                 let cause = missing.to_string();
                 if cause != said {
-                    warn!("{cause}. It is tried again");
+                    warn!("{cause}. Retrying");
                     said = cause;
                 }
             })

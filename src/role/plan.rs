@@ -161,7 +161,7 @@ impl Plan {
 pub enum Refusal {
     /// Nobody's tags are on the role.
     #[error(
-        "the IAM role {arn} exists and was not created for this resource, so it is left alone. To take it over, set spec.adoptionPolicy: Adopt; otherwise choose another spec.roleName in a new resource"
+        "the IAM role {arn} exists but is not owned by this resource, so it is left unchanged. To adopt it, set spec.adoptionPolicy: Adopt; otherwise create a new resource with another spec.roleName"
     )]
     NotOwned {
         /// ARN of the role.
@@ -169,7 +169,7 @@ pub enum Refusal {
     },
     /// The tags name an object of this cluster that exists no more.
     #[error(
-        "the IAM role {arn} was left behind by {} (uid {}), which no longer exists, so it is left alone. To take it over, set spec.adoptionPolicy: Adopt; otherwise choose another spec.roleName in a new resource",
+        "the IAM role {arn} was left behind by {} (uid {}), which no longer exists, so it is left unchanged. To adopt it, set spec.adoptionPolicy: Adopt; otherwise create a new resource with another spec.roleName",
         shown(&.owner.description()), shown(&.owner.uid)
     )]
     LeftBehind {
@@ -180,7 +180,7 @@ pub enum Refusal {
     },
     /// Another living object's tags are on the role.
     #[error(
-        "the IAM role {arn} belongs to {} (uid {}) of this cluster, so it is left alone. Choose another spec.roleName in a new resource, or delete the other resource first",
+        "the IAM role {arn} belongs to {} (uid {}) in this cluster, so it is left unchanged. Create a new resource with another spec.roleName, or delete the other resource first",
         shown(&.owner.description()), shown(&.owner.uid)
     )]
     OwnedByAnother {
@@ -191,7 +191,7 @@ pub enum Refusal {
     },
     /// The tags name an object of another cluster.
     #[error(
-        "the IAM role {arn} belongs to {} (uid {}) of another cluster ({}), so it is left alone. If this cluster replaces that one, set spec.adoptionPolicy: TakeOver; otherwise choose another spec.roleName in a new resource",
+        "the IAM role {arn} belongs to {} (uid {}) of another cluster ({}), so it is left unchanged. If this cluster replaces that one, set spec.adoptionPolicy: TakeOver; otherwise create a new resource with another spec.roleName",
         shown(&.owner.description()), shown(&.owner.uid), shown(&.owner.cluster)
     )]
     OwnedElsewhere {
@@ -202,7 +202,7 @@ pub enum Refusal {
     },
     /// This resource had the role, and another cluster took it over.
     #[error(
-        "the IAM role {arn} was taken over from this resource by {} (uid {}) of another cluster ({}), so it is left alone. Delete this resource, which leaves the role as it is; to have the role back, recreate this resource with adoptionPolicy: TakeOver",
+        "the IAM role {arn} was taken over from this resource by {} (uid {}) of another cluster ({}), so it is left unchanged. Delete this resource, which does not affect the role; to get the role back, recreate this resource with adoptionPolicy: TakeOver",
         shown(&.owner.description()), shown(&.owner.uid), shown(&.owner.cluster)
     )]
     TakenOver {
@@ -213,7 +213,7 @@ pub enum Refusal {
     },
     /// Another resource declares the same role and goes before this one.
     #[error(
-        "{other} {why} and declares the same IAM role, {role} (IAM does not tell role names apart by case), so nothing is written. This resource takes the role over by itself once {other} is gone; or choose another spec.roleName in a new resource"
+        "{other} {why} and declares the same IAM role, {role} (role names are case-insensitive), so nothing is written. Once {other} is gone, this resource takes the role over automatically; or create a new resource with another spec.roleName"
     )]
     DeclaredByAnother {
         /// Name of the role, as the other resource declares it.
@@ -225,7 +225,7 @@ pub enum Refusal {
     },
     /// The role is the one that the controller runs as.
     #[error(
-        "{role} is the IAM role that the controller itself runs as, so it is never changed. Choose another spec.roleName in a new resource"
+        "{role} is the IAM role that the controller itself runs as, so it is never changed. Create a new resource with another spec.roleName"
     )]
     ControllersOwn {
         /// Name of the role.
@@ -233,7 +233,7 @@ pub enum Refusal {
     },
     /// The role is linked to an AWS service, which alone may change it.
     #[error(
-        "the IAM role {arn} is a service-linked role, which belongs to an AWS service, so it is never changed. Choose another spec.roleName in a new resource"
+        "the IAM role {arn} is a service-linked role, which belongs to an AWS service, so it is never changed. Create a new resource with another spec.roleName"
     )]
     ServiceLinked {
         /// ARN of the role.
@@ -241,7 +241,7 @@ pub enum Refusal {
     },
     /// The role's path is not the declared one, and IAM cannot change it.
     #[error(
-        "the IAM role {arn} has the path {live}, but spec.path is {desired}, and IAM cannot move a role. Recreate this resource with path: {live}, or delete the role in IAM and it is created anew"
+        "the IAM role {arn} has the path {live}, but spec.path is {desired}, and IAM cannot move a role. Recreate this resource with path: {live}, or delete the role in IAM and it is recreated"
     )]
     PathDiffers {
         /// ARN of the role.
@@ -266,7 +266,7 @@ pub enum Precedence {
     #[strum(to_string = "was created earlier")]
     CreatedEarlier,
     /// It was deleted a moment ago, and may be about to be recreated.
-    #[strum(to_string = "was deleted a moment ago")]
+    #[strum(to_string = "has just been deleted")]
     JustDeleted,
 }
 

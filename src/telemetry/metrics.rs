@@ -157,7 +157,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "watch_age",
-            "For how long the API server sent nothing on a watch, not even that nothing changed; of several watched namespaces the longest",
+            "Seconds since the API server last sent anything on a watch; the longest of all watches",
             Unit::Seconds,
             self.watch_age.clone(),
         );
@@ -173,32 +173,24 @@ impl Metrics {
         );
         registry.register(
             "iam_throttled",
-            "Requests that IAM answered by asking to slow down, by action",
+            "Requests that IAM throttled, by action",
             self.iam_throttled.clone(),
         );
         registry.register(
             "drift_found",
-            "Times that a role was found changed behind the resource's back",
+            "Number of times that drift was detected",
             self.drift_found.clone(),
         );
         registry.register(
             "drift_repaired",
-            "Times that such a change was undone",
+            "Number of times that drift was repaired",
             self.drift_repaired.clone(),
         );
-        registry.register(
-            "resources",
-            "Resources by what their conditions say",
-            self.resources.clone(),
-        );
-        registry.register(
-            "resyncs",
-            "Resyncs, by how the roles were looked at",
-            self.resyncs.clone(),
-        );
+        registry.register("resources", "Resources by condition", self.resources.clone());
+        registry.register("resyncs", "Resyncs, by method", self.resyncs.clone());
         registry.register_with_unit(
             "last_resync_timestamp",
-            "When all roles were last compared, in Unix time; 0 when they were not yet",
+            "When the last resync completed, in Unix time; 0 if none has completed",
             Unit::Seconds,
             self.last_resync.clone(),
         );
@@ -209,7 +201,7 @@ impl Metrics {
         );
         registry.register(
             "leader",
-            "Whether this process works on roles, 1 or 0: of several replicas one does",
+            "Whether this process is the leader, 1 or 0",
             self.leader.clone(),
         );
         registry.register(
@@ -219,7 +211,7 @@ impl Metrics {
         );
         registry.register(
             "events_dropped",
-            "Kubernetes events that were not written because too many waited or the API server did not take them",
+            "Kubernetes events that were dropped because the queue was full or the API server rejected them",
             self.events_dropped.clone(),
         );
     }

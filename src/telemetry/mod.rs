@@ -41,7 +41,7 @@ impl Telemetry {
             .with(traces.as_ref().map(traces::layer))
             .try_init();
         if let Some(problem) = problem {
-            warn!("works without traces, which cannot be sent: {problem}");
+            warn!("tracing is disabled: {problem}");
         }
         if traces.is_some() {
             info!("traces are sent by OTLP");

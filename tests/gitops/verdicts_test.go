@@ -53,9 +53,9 @@ func states() []state {
 	const (
 		differs = "The live role differs, and nothing is written because"
 		denied  = "iam:CreateRole is denied on the IAM role ns-events. Allow the controller's credentials iam:CreateRole on arn:aws:iam::111122223333:role/ns-events."
-		blocked = "The role is kept because something is on it that this resource does not declare: instance profile x."
+		blocked = "Deletion is blocked: the role has policies or instance profiles that this resource does not declare: instance profile x."
 	)
-	ready := with("True", "True", "Synced", "The IAM role is as declared.", "")
+	ready := with("True", "True", "Synced", "The IAM role matches the spec.", "")
 	return []state{
 		{
 			// As the API server creates it.
@@ -64,7 +64,7 @@ func states() []state {
 		},
 		{
 			name: "ready", generation: 1, observed: 1, conditions: ready,
-			kstatus: "Current", argocd: "Healthy", message: "as declared",
+			kstatus: "Current", argocd: "Healthy", message: "matches the spec",
 		},
 		{
 			name: "edited and not looked at yet", generation: 2, observed: 1, conditions: ready,
@@ -72,8 +72,8 @@ func states() []state {
 		},
 		{
 			name: "edited, and the edit is being applied", generation: 2, observed: 2,
-			conditions: with("False", "False", "Progressing", "The new spec was seen, and the role is being compared with it.", "Reconciling"),
-			kstatus:    "InProgress", argocd: "Progressing", message: "being compared",
+			conditions: with("False", "False", "Progressing", "Applying the new spec to the IAM role.", "Reconciling"),
+			kstatus:    "InProgress", argocd: "Progressing", message: "Applying the new spec",
 		},
 		{
 			name: "edited, and an edit of before was refused", generation: 2, observed: 1,
@@ -82,7 +82,7 @@ func states() []state {
 		},
 		{
 			name: "with extra policies", generation: 1, observed: 1,
-			conditions: with("True", "True", "ExtraPolicies", "The IAM role is as declared but holds other policies too: inlinePolicies.x.", ""),
+			conditions: with("True", "True", "ExtraPolicies", "The IAM role matches the spec but has additional policies: inlinePolicies.x.", ""),
 			kstatus:    "Current", argocd: "Healthy", message: "inlinePolicies.x",
 		},
 		{
@@ -102,8 +102,8 @@ func states() []state {
 		},
 		{
 			name: "while IAM throttles", generation: 1, observed: 1,
-			conditions: with("False", "Unknown", "Throttled", "Rate exceeded. It is tried again, more slowly.", "Reconciling"),
-			kstatus:    "InProgress", argocd: "Progressing", message: "tried again",
+			conditions: with("False", "Unknown", "Throttled", "Rate exceeded. Retrying more slowly.", "Reconciling"),
+			kstatus:    "InProgress", argocd: "Progressing", message: "Retrying",
 		},
 		{
 			name: "denied access", generation: 1, observed: 1,
@@ -122,7 +122,7 @@ func states() []state {
 		},
 		{
 			name: "paused, as declared", generation: 1, observed: 1,
-			conditions: with("True", "True", "Paused", "The live role is as declared; nothing is written because the resource is annotated as paused.", ""),
+			conditions: with("True", "True", "Paused", "The live role matches the spec; nothing is written because the resource is annotated as paused.", ""),
 			kstatus:    "Current", argocd: "Suspended", message: "annotated as paused",
 		},
 		{
@@ -146,7 +146,7 @@ func states() []state {
 		},
 		{
 			name: "deleting, and paused", generation: 2, observed: 2, deleting: true,
-			conditions: with("False", "Unknown", "Paused", "The resource is being deleted but is annotated as paused.", "Stalled"),
+			conditions: with("False", "Unknown", "Paused", "The resource is being deleted but is paused.", "Stalled"),
 			kstatus:    "Terminating", argocd: "Progressing", message: "Pending deletion",
 		},
 	}

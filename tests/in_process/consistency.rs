@@ -22,7 +22,7 @@ async fn a_role_that_is_not_visible_yet_is_neither_created_again_nor_called_lost
     spec["tags"] = json!({"team": "marketing"});
     world.apply("events", &spec);
     let waits = world.says("events", "False", "Progressing").await;
-    assert!(waits.contains("does not show yet") || waits.contains("new spec"), "{waits}");
+    assert!(waits.contains("has not yet returned") || waits.contains("new spec"), "{waits}");
     world.roles.heal();
     world.synced("events").await;
     assert_eq!(creations(&world), 0);

@@ -70,7 +70,7 @@ async fn where_sts_is_away_the_first_role_tells_the_account_and_a_wrong_one_is_r
     assert_eq!(world.proxy.actions(), ["CreateRole", "DeleteRole"]);
     assert!(!world.role_exists(&world.role("events")).await);
     assert!(
-        world.log().contains("cannot ask STS whose the AWS credentials are"),
+        world.log().contains("cannot ask STS for the account of the AWS credentials"),
         "{}",
         world.log()
     );

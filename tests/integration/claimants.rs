@@ -35,7 +35,7 @@ async fn the_older_of_two_resources_keeps_the_role_and_the_other_takes_over_once
     apply_younger(&world, "second", &spec, &older).await;
     let second = world.sees("second", "False", "RoleOwnedByAnother").await;
     let message = ready(&second).message;
-    for part in ["two/first", "created earlier", &role, "takes the role over by itself"] {
+    for part in ["two/first", "created earlier", &role, "takes the role over automatically"] {
         assert!(message.contains(part), "{part:?} in {message:?}");
     }
     assert_eq!(condition(&second, "Stalled").map(|c| c.status).as_deref(), Some("True"));

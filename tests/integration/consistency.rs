@@ -39,7 +39,7 @@ async fn a_role_that_is_not_visible_yet_is_neither_created_again_nor_called_lost
     let mut spec = world.kinesis_spec("events");
     spec["tags"] = json!({"team": "marketing"});
     world.apply("events", &spec).await;
-    let waiting = world.says("events", "False", "Progressing", "does not show yet").await;
+    let waiting = world.says("events", "False", "Progressing", "has not yet returned").await;
     assert_eq!(condition(&waiting, "Reconciling").map(|c| c.status).as_deref(), Some("True"));
     assert_eq!(creations(&world), 0, "{:?}", world.proxy.actions());
     world.proxy.heal();
@@ -54,7 +54,7 @@ async fn a_role_that_is_not_visible_yet_is_not_left_behind_when_its_resource_is_
     world.ready("events").await;
     world.proxy.inject("GetRole", None, absent());
     world.delete("events").await;
-    world.says("events", "False", "Progressing", "does not show yet").await;
+    world.says("events", "False", "Progressing", "has not yet returned").await;
     world.proxy.heal();
     world.gone("events").await;
     assert!(!world.role_exists(&world.role("events")).await);
@@ -108,7 +108,7 @@ async fn an_edit_back_is_not_taken_for_done_because_of_a_read_that_is_older_than
     );
     world.proxy.inject("GetRolePolicy", None, body_of("GetRolePolicy", &stale));
     world.apply("events", &world.kinesis_spec("one")).await;
-    world.says("events", "False", "Progressing", "does not show yet").await;
+    world.says("events", "False", "Progressing", "has not yet returned").await;
     assert_ne!(world.permissions_policy(&role_name).await.unwrap(), first, "not written yet");
     world.proxy.heal();
     world.ready("events").await;

@@ -49,7 +49,7 @@ const ROWS: [Row; 11] = [
         code: "EntityAlreadyExists",
         status: 409,
         action: "CreateRole",
-        words: "does not show yet",
+        words: "has not yet returned",
         reason: "Progressing",
         remedy: "Retrying.",
         needs: Needs::Nothing,

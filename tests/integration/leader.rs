@@ -70,7 +70,7 @@ async fn a_leader_that_stops_with_a_call_under_way_does_not_give_the_lease_back(
     first.controller.process().signal("TERM");
     let (status, log, _) = first.ends().await;
     assert_eq!(status, 0, "{log}");
-    assert!(log.contains("stopped with work unfinished"), "{log}");
+    assert!(log.contains("shutdown timed out"), "{log}");
     assert_eq!(holder(&world).await, held_by, "IAM may still be at work: {log}");
 
     let second = Replica::start(&world).await;

@@ -144,8 +144,8 @@ async fn a_check_says_what_is_there_and_what_is_missing_and_changes_nothing() {
     let controller = stack().await.controller_kubeconfig();
     let (is_well, said) = checked(&world, &controller, &[]).await;
     assert!(is_well, "{said}");
-    assert!(said.contains("knows the resource and allows what is needed"), "{said}");
-    assert!(said.contains("IAM accepts the AWS credentials"), "{said}");
+    assert!(said.contains("CRDs installed, permissions sufficient"), "{said}");
+    assert!(said.contains("AWS: credentials accepted"), "{said}");
     assert_eq!(world.proxy.actions(), ["ListRoles"]);
 
     let denied = Fault::answer(403, "AccessDenied", "not authorized to perform: iam:ListRoles");

@@ -166,7 +166,7 @@ async fn what_a_newer_schema_allows_and_the_controller_cannot_read_is_said_and_l
         .await
     };
     apply("well", "Never").await;
-    let known = says("well", "True", "as declared").await;
+    let known = says("well", "True", "matches the spec").await;
     proxy.forget_calls();
 
     // One that was never readable, and one that no longer is.
@@ -185,7 +185,7 @@ async fn what_a_newer_schema_allows_and_the_controller_cannot_read_is_said_and_l
         r#"streamrole_resources{condition="Stalled",status="True",reason="InvalidSpec"} 2"#;
     assert!(metrics.contains(stalled), "{metrics}");
     apply("other", "Never").await;
-    says("other", "True", "as declared").await;
+    says("other", "True", "matches the spec").await;
 
     resources.delete("well", &kube::api::DeleteParams::default()).await.unwrap();
     says("well", "False", "streamrole.dev/abandon").await;
@@ -203,5 +203,5 @@ async fn what_a_newer_schema_allows_and_the_controller_cannot_read_is_said_and_l
     assert!(concerned.is_empty(), "{concerned:?}");
 
     apply("never", "Adopt").await;
-    says("never", "True", "as declared").await;
+    says("never", "True", "matches the spec").await;
 }

@@ -33,14 +33,14 @@ use super::super::status::RoleStatus;
     selectable = ".spec.roleName",
     selectable = ".status.roleName",
     selectable = ".status.reason",
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether the live role equals the declaration"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether the live role matches the spec"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why Ready has its status"),
     printcolumn(name = "Role", type_ = "string", json_path = ".status.roleName", description = "Name of the IAM role"),
     printcolumn(name = "Destination", type_ = "string", json_path = ".status.destination", description = "The stream that events go to"),
     printcolumn(name = "ARN", type_ = "string", json_path = ".status.roleArn", description = "ARN of the IAM role", priority = 1),
-    printcolumn(name = "Drift", type_ = "string", json_path = ".status.drift[0].path", description = "The first difference that was seen and left as it is", priority = 1),
+    printcolumn(name = "Drift", type_ = "string", json_path = ".status.drift[0].path", description = "First reported difference", priority = 1),
     printcolumn(name = "Last Change", type_ = "date", json_path = ".status.lastChangeTime", description = "When the controller last wrote to IAM", priority = 1),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Since when the resource is there")
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Age of the resource")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

@@ -44,7 +44,7 @@ impl fmt::Display for LeaseName {
 /// is another's now.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error(
-    "the lease {lease} {how}, so another replica may lead now and this one has stopped. Started again, it stands by"
+    "the lease {lease} {how}, so another replica may lead now. Exiting; after a restart this replica rejoins as a standby"
 )]
 pub struct Lost {
     lease: LeaseName,
@@ -195,7 +195,10 @@ impl Election {
                     if let Some(refusal) = refusal
                         && !self.is_failing
                     {
-                        warn!("cannot ask for the lease {}: {refusal}. Retrying", self.name);
+                        warn!(
+                            "cannot acquire or renew the lease {}: {refusal}. Retrying",
+                            self.name
+                        );
                         self.is_failing = true;
                     }
                     sleep(timing.retry_period).await;

@@ -92,7 +92,7 @@ pub async fn wait_for_cluster(
         .await?;
     for right in denied_but_not_needed(client, namespaces).await {
         warn!(
-            "the controller may not {right}. It works without, and what it does is told by status and log only; to have events, apply deploy/rbac"
+            "the controller may not {right}. Events are not recorded; apply deploy/rbac to enable them"
         );
     }
     Ok(cluster)

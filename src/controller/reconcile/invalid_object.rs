@@ -61,7 +61,7 @@ fn status_of(
     now: Timestamp,
 ) -> RoleStatus {
     let mut message = format!(
-        "The resource as it is stored cannot be read: {problem}. Correct that field with kubectl edit, or run a version of the controller that knows it."
+        "The stored object does not match the schema: {problem}. Correct that field with kubectl edit, or run a version of the controller that knows it."
     );
     if object.meta().deletion_timestamp.is_some() {
         message.push_str(&how_to_abandon());

@@ -60,7 +60,7 @@ pub(crate) fn events(
                 // Every event would say so, and the controller works without.
                 Ok(Err(kube::Error::Api(answer))) if answer.is_forbidden() => {
                     if !std::mem::replace(&mut said_denied, true) {
-                        warn!("cannot write events, and says so only once: {}", answer.message);
+                        warn!("cannot record events (logged once): {}", answer.message);
                     }
                     metrics.event_dropped();
                     continue;
@@ -70,7 +70,7 @@ pub(crate) fn events(
             };
             metrics.event_dropped();
             let (namespace, name) = (object.namespace.as_deref(), object.name.as_deref());
-            warn!(namespace, name, "cannot write the event {}: {problem}", event.reason);
+            warn!(namespace, name, "cannot record the event {}: {problem}", event.reason);
         }
     };
     (events, sending)

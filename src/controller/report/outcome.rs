@@ -94,9 +94,9 @@ pub(crate) enum Writer {
 impl Writer {
     const fn message(self) -> &'static str {
         match self {
-            Self::This => "IAM does not show yet what was written a moment ago. Retrying.",
+            Self::This => "IAM has not yet returned the latest write. Retrying.",
             Self::Earlier => {
-                "The controller has just started, and IAM may not show yet what another replica wrote before. Retrying."
+                "The controller has just started, and IAM may not yet return what another replica wrote. Retrying."
             }
         }
     }
@@ -223,10 +223,9 @@ impl Verdict {
     /// What the verdict comes to.
     pub(crate) fn outcome(&self, inputs: Inputs<'_>) -> Outcome {
         match self {
-            Self::Progressing => Outcome::progressing(
-                Outlook::Working,
-                "The new spec was seen, and the role is being compared with it.",
-            ),
+            Self::Progressing => {
+                Outcome::progressing(Outlook::Working, "Applying the new spec to the IAM role.")
+            }
             Self::Synced { extra_policies } => synced(inputs.findings, extra_policies),
             Self::LeftAlone { why, differences } => left_alone(*why, inputs, differences),
             Self::InvalidSpec(error) => Outcome::stalled(Reason::InvalidSpec, sentence(error)),
@@ -247,14 +246,14 @@ impl Verdict {
                 Outlook::NeedsAction { retries: true },
                 Reason::DeletionBlocked,
                 format!(
-                    "The role is kept because something is on it that this resource does not declare: {}. Remove that from the role; or set spec.exclusivePolicies: true to have policies removed with it, or spec.deletionPolicy: Retain to keep the role.",
+                    "Deletion is blocked: the role has policies or instance profiles that this resource does not declare: {}. Remove them from the role; or set spec.exclusivePolicies: true to remove policies with it, or spec.deletionPolicy: Retain to keep the role.",
                     shortened(&by.join(", "), MAX_NAMED)
                 ),
             ),
             Self::DeletionPaused => Outcome::stalled(
                 Reason::Paused,
                 format!(
-                    "The resource is being deleted but is annotated as paused, so it is kept and so is its role. Remove the annotation {PAUSED_ANNOTATION} to let the deletion go on."
+                    "The resource is being deleted but is paused, so the resource and its role are kept. Remove the annotation {PAUSED_ANNOTATION} to continue the deletion."
                 ),
             ),
         }
@@ -292,11 +291,11 @@ const fn reason_of(refusal: &Refusal) -> Reason {
 fn synced(findings: &Findings, extra_policies: &[Difference]) -> Outcome {
     let arn = findings.role.as_ref().map_or_else(String::new, |role| readable(&role.arn, 300));
     if extra_policies.is_empty() {
-        return Outcome::ready(Reason::Synced, format!("The IAM role {arn} is as declared."));
+        return Outcome::ready(Reason::Synced, format!("The IAM role {arn} matches the spec."));
     }
     let paths: Vec<_> = extra_policies.iter().map(|difference| difference.path.as_str()).collect();
     let message = format!(
-        "The IAM role {arn} is as declared but holds other policies too: {}. Remove them, or set spec.exclusivePolicies: true to have them removed.",
+        "The IAM role {arn} matches the spec but has additional policies: {}. Remove them, or set spec.exclusivePolicies: true to have them removed.",
         shortened(&paths.join(", "), MAX_NAMED)
     );
     Outcome { warns: true, ..Outcome::ready(Reason::ExtraPolicies, message) }
@@ -333,7 +332,7 @@ fn left_alone(why: HandsOff, inputs: Inputs<'_>, differences: &[Difference]) -> 
         (HandsOff::ReportOnly, _) => "spec.driftPolicy is Report".into(),
     };
     let message = if differences.is_empty() {
-        format!("The live role is as declared; nothing is written because {because}.")
+        format!("The live role matches the spec; nothing is written because {because}.")
     } else {
         let mut message =
             format!("The live role differs, and nothing is written because {because}:");
@@ -376,10 +375,10 @@ fn failed(error: &IamError, inputs: Inputs<'_>) -> Outcome {
             "Remove what still uses the role, for example an instance profile.".to_owned(),
         ),
         ErrorKind::InvalidPrincipal if !waited => {
-            (Reason::Progressing, "A new principal can take a while to be known. Retrying.".to_owned())
+            (Reason::Progressing, "A new principal can take a moment to become visible to IAM. Retrying.".to_owned())
         }
         ErrorKind::MissingBoundary if !waited => {
-            (Reason::Progressing, "A new policy can take a while to be known. Retrying.".to_owned())
+            (Reason::Progressing, "A new policy can take a moment to become visible to IAM. Retrying.".to_owned())
         }
         ErrorKind::MissingBoundary => (
             Reason::RefusedByIam,
@@ -424,7 +423,7 @@ fn failed(error: &IamError, inputs: Inputs<'_>) -> Outcome {
 /// What to say beside the cause, when a deleted resource has to stay.
 pub(crate) fn how_to_abandon() -> String {
     format!(
-        " Until then the deletion of this resource, and of its namespace, has to wait; annotated with {ABANDON_ANNOTATION}: \"true\" it is let go without a call to IAM, and its role stays as it is."
+        " Until then this resource and its namespace cannot be deleted. To delete the resource anyway and leave its role unchanged, set the annotation {ABANDON_ANNOTATION}: \"true\"."
     )
 }
 

@@ -222,7 +222,7 @@ impl Resync {
     }
 
     fn give_up(&mut self, calls: usize) -> bool {
-        info!("the account has so many roles that comparing ours one by one takes fewer calls");
+        info!("reading roles one by one: listing this account takes more calls");
         // One more than was tried, so that the comparison of costs goes the other way next time.
         self.snapshot_calls = Some(calls + 1);
         false
