@@ -32,7 +32,7 @@ lint: check-tools ## Check formatting and lints, and that the fuzz target builds
 	CARGO_TARGET_DIR=target/fuzz cargo build --quiet --locked --manifest-path fuzz/Cargo.toml
 
 soak: check-tools ## Run the fault campaign for longer: make soak MINUTES=30 [SEED=1].
-	CAMPAIGN_STEPS=$$(( $(or $(MINUTES),30) * 1400 )) CAMPAIGN_SEED=$(SEED) cargo test --workspace --test campaign -- --nocapture
+	CAMPAIGN_STEPS=$$(( $(or $(MINUTES),30) * 1200 )) CAMPAIGN_SEED=$(SEED) cargo test --workspace --test campaign -- --nocapture
 
 measure: check-tools ## Assert and print what depends on the machine: rates, hand-overs, the whole flood; then run bench.
 	MEASURE=1 cargo test --test throttling --test hand_over --test flood --test policy_equivalence -- --test-threads 1 --nocapture

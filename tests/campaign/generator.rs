@@ -200,6 +200,10 @@ impl Generator {
         for operation in self.script.resume_all() {
             self.perform(operation, field).await;
         }
+        for slot in self.waiting.keys() {
+            // It would hold the deletion of the last resource, as it should.
+            tamper(&field.account, &role_name(*slot), Tampering::PolicyRemoved);
+        }
         while !self.waiting.is_empty() {
             let first = self.waiting.keys().next().copied().unwrap_or_default();
             let (api, name) = (self.api(first), name(first));

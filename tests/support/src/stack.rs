@@ -70,6 +70,16 @@ impl Stack {
     /// # Errors
     /// When a binary can neither be found nor built, or does not start.
     pub async fn start() -> Result<Self, Error> {
+        // A port that was free can be taken before it is used.
+        for _ in 0..2 {
+            if let Ok(stack) = Self::try_start().await {
+                return Ok(stack);
+            }
+        }
+        Self::try_start().await
+    }
+
+    async fn try_start() -> Result<Self, Error> {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let assets = Assets::ensure()?;
         let dir = tempfile::Builder::new().prefix("streamrole-").tempdir()?.keep();
