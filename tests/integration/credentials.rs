@@ -75,7 +75,7 @@ async fn a_profile_of_iam_identity_center_works() {
                    sso_start_url = https://company.example/start\n";
     let at = [("AWS_ENDPOINT_URL_SSO", portal.url())];
     let (is_well, said) = checked_with_profile(world.proxy.url(), home.path(), profile, &at).await;
-    assert!(is_well && said.contains("IAM accepts"), "{said}");
+    assert!(is_well && said.contains("credentials accepted"), "{said}");
     let asked = portal.requests().join(" ");
     assert!(asked.contains("role_name=admin") && asked.contains("111122223333"), "{asked}");
 }
@@ -100,14 +100,14 @@ async fn a_login_profile_and_an_external_process_work() {
     let profile = "[default]\nlogin_session = arn:aws:iam::111122223333:user/admin\n";
     let at = [("AWS_LOGIN_CACHE_DIRECTORY", home.path().to_str().unwrap())];
     let (is_well, said) = checked_with_profile(world.proxy.url(), home.path(), profile, &at).await;
-    assert!(is_well && said.contains("IAM accepts"), "{said}");
+    assert!(is_well && said.contains("credentials accepted"), "{said}");
 
     let keys = home.path().join("keys");
     std::fs::write(&keys, r#"{"Version":1,"AccessKeyId":"process","SecretAccessKey":"s"}"#)
         .unwrap();
     let profile = format!("[default]\ncredential_process = cat {}\n", keys.display());
     let (is_well, said) = checked_with_profile(world.proxy.url(), home.path(), &profile, &[]).await;
-    assert!(is_well && said.contains("IAM accepts"), "{said}");
+    assert!(is_well && said.contains("credentials accepted"), "{said}");
 }
 
 /// SHA-256 of `arn:aws:iam::111122223333:user/admin`.

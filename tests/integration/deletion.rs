@@ -161,7 +161,7 @@ async fn a_resource_whose_credentials_no_longer_work_says_so_and_can_be_let_go()
     world.proxy.inject("GetRole", None, fault);
     world.delete("events").await;
     let message = ready(&world.sees("events", "False", "CredentialsUnavailable").await).message;
-    for part in ["deletion of this resource, and of its namespace", "streamrole.dev/abandon"] {
+    for part in ["this resource and its namespace cannot be deleted", "streamrole.dev/abandon"] {
         assert!(message.contains(part), "{part:?} in {message:?}");
     }
     assert!(

@@ -96,7 +96,7 @@ const ROWS: [Row; 11] = [
         action: "CreateRole",
         words: "Invalid principal in policy: x",
         reason: "Progressing",
-        remedy: "A new principal can take a while to be known",
+        remedy: "A new principal can take a moment",
         needs: Needs::Nothing,
         quotes: true,
         event: true,

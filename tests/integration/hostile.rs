@@ -142,7 +142,7 @@ fn stalled(world: &World) -> Vec<(Value, &'static str, &'static str)> {
         (kinesis("aws-iso", "us-iso-east-1", "111122223333"), "WrongAccount", "aws-iso"),
         (with("tags", json!({"Team": "a", "team": "b"})), "InvalidSpec", "spec.tags"),
         (with("tags", json!({"streamrole.\u{3164}dev/uid": "x"})), "InvalidSpec", "spec.tags"),
-        (taken, "RoleNotOwned", "was not created for this resource"),
+        (taken, "RoleNotOwned", "is not owned by this resource"),
     ]
 }
 

@@ -27,10 +27,10 @@ async fn aws_is_asked_by_way_of_the_proxy_under_the_certificates_that_are_named(
     };
 
     let (is_well, said) = check("AWS_CA_BUNDLE", bundle).await;
-    assert!(is_well && said.contains("IAM accepts"), "{said}");
+    assert!(is_well && said.contains("credentials accepted"), "{said}");
     assert_eq!(proxy.asked_for(), [format!("{HOST}:443")], "and the cluster on this machine not");
     let (is_well, said) = check("SSL_CERT_FILE", bundle).await;
-    assert!(is_well && said.contains("IAM accepts"), "{said}");
+    assert!(is_well && said.contains("credentials accepted"), "{said}");
     let (is_well, said) = check("NOTHING", "").await;
     assert!(!is_well && said.contains("UnknownIssuer"), "{said}");
     let (is_well, said) = check("AWS_CA_BUNDLE", "/nonexistent").await;
@@ -57,7 +57,7 @@ async fn the_agent_on_the_node_is_asked_for_credentials_directly() {
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", Some(agent.url())),
     ];
     let (is_well, said) = checked(world.proxy.url(), &variables).await;
-    assert!(is_well && said.contains("IAM accepts"), "{said}");
+    assert!(is_well && said.contains("credentials accepted"), "{said}");
     assert_eq!((agent.requests().len(), proxy.asked_for()), (1, Vec::new()));
 }
 
@@ -146,6 +146,6 @@ async fn what_something_on_the_way_answers_is_no_word_of_iams() {
         world.proxy.inject("ListRoles", None, Fault::Page { status });
         let (is_well, said) = checked(world.proxy.url(), &[]).await;
         assert!(!is_well && said.contains(&format!("HTTP status {status}")), "{said}");
-        assert!(!said.contains("IAM knows") && !said.contains("IAM accepts"), "{said}");
+        assert!(!said.contains("IAM knows") && !said.contains("credentials accepted"), "{said}");
     }
 }

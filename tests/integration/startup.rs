@@ -151,7 +151,7 @@ async fn a_check_says_what_is_there_and_what_is_missing_and_changes_nothing() {
     let denied = Fault::answer(403, "AccessDenied", "not authorized to perform: iam:ListRoles");
     world.proxy.inject("ListRoles", None, denied);
     let (is_well, said) = checked(&world, &controller, &[]).await;
-    assert!(is_well && said.contains("four calls a role"), "{said}");
+    assert!(is_well && said.contains("four calls per role"), "{said}");
     world.proxy.heal();
     let unknown = Fault::answer(403, "InvalidClientTokenId", "The security token is invalid");
     world.proxy.inject("ListRoles", None, unknown);
