@@ -80,6 +80,7 @@ pub struct RoleSettings {
     /// What happens to the role when this resource is deleted. Default: `Delete` for a role that the
     /// controller created, `Retain` for one that it adopted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "deletion_policy_schema")]
     pub deletion_policy: Option<DeletionPolicy>,
 
     /// What to do about a difference between the live role and this declaration. `Correct`: repair it.
@@ -95,6 +96,14 @@ fn tags_schema(_: &mut SchemaGenerator) -> Schema {
         // IAM allows 50; four are for ownership.
         "maxProperties": 46,
         "additionalProperties": {"type": "string", "maxLength": 256},
+    })
+}
+
+/// Without a description of its own, which would be taken for that of the field.
+fn deletion_policy_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "enum": [DeletionPolicy::Delete, DeletionPolicy::Retain],
     })
 }
 

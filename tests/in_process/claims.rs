@@ -1,7 +1,10 @@
 //! Several resources that declare one role, and roles that are another's.
 
+use std::time::Duration;
+
 use serde_json::json;
-use support::in_process::{CLUSTER, InProcess, NAMESPACE, kinesis_spec};
+use streamrole::role::{Action, ErrorKind};
+use support::in_process::{CLUSTER, InProcess, kinesis_spec};
 
 fn shared(stream: &str) -> serde_json::Value {
     let mut spec = kinesis_spec(stream);
@@ -24,7 +27,7 @@ async fn the_first_has_the_role_and_the_second_takes_it_over_once_it_is_gone() {
     assert!(refused.contains("ns/first"), "{refused}");
     assert!(world.is("second", "Stalled"));
     assert_eq!(owner(&world), "ns/first");
-    world.cluster.delete(NAMESPACE, "first");
+    world.delete("first");
     world.gone("first").await;
     world.synced("second").await;
     assert_eq!(owner(&world), "ns/second");
@@ -40,7 +43,7 @@ async fn a_role_that_was_just_released_is_kept_a_moment_for_a_recreated_resource
     spec["roleName"] = json!("ns-first");
     world.apply("second", &spec);
     world.says("second", "False", "RoleOwnedByAnother").await;
-    world.cluster.delete(NAMESPACE, "first");
+    world.delete("first");
     world.gone("first").await;
     world
         .until("the second to wait", || {
@@ -51,7 +54,7 @@ async fn a_role_that_was_just_released_is_kept_a_moment_for_a_recreated_resource
     world.apply("first", &kinesis_spec("a"));
     world.synced("first").await;
     world.says("second", "False", "RoleOwnedByAnother").await;
-    world.cluster.delete(NAMESPACE, "first");
+    world.delete("first");
     world.gone("first").await;
     world.synced("second").await;
 }
@@ -69,48 +72,224 @@ async fn a_foreign_role_is_left_alone_until_the_spec_adopts_it_and_kept_on_delet
     world.apply("events", &spec);
     world.synced("events").await;
     assert_eq!(owner(&world), "ns/events");
-    world.cluster.delete(NAMESPACE, "events");
+    world.delete("events");
     world.gone("events").await;
     let kept = world.roles.role("shared").unwrap();
     assert!(kept.tags.is_empty(), "{:?}", kept.tags);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_of_another_cluster_is_taken_over_only_where_the_spec_says_so() {
+async fn a_role_of_another_cluster_is_taken_over_only_when_asked_and_only_once() {
     let world = InProcess::new();
-    world.roles.put("shared", |role| {
-        for (key, value) in [("cluster", "c2"), ("resource", "ns/other"), ("uid", "u9")] {
-            role.tags.insert(format!("streamrole.dev/{key}"), value.into());
-        }
-    });
+    world.roles.put_owned("shared", "c2", "ns/other", "u9");
     let mut spec = shared("a");
     for policy in ["Never", "Adopt"] {
         spec["adoptionPolicy"] = json!(policy);
         world.apply("events", &spec);
         let refused = world.says("events", "False", "RoleOwnedByAnother").await;
-        assert!(refused.contains("another cluster (c2)"), "{refused}");
+        for part in ["ns/other", "another cluster (c2)", "adoptionPolicy: TakeOver"] {
+            assert!(refused.contains(part), "{part:?} in {refused:?}");
+        }
     }
     spec["adoptionPolicy"] = json!("TakeOver");
     world.apply("events", &spec);
     world.synced("events").await;
-    let role = world.roles.role("shared").unwrap();
-    assert_eq!(role.tags.get("streamrole.dev/cluster").unwrap(), CLUSTER);
+    assert_eq!(world.tag("shared", "cluster").as_deref(), Some(CLUSTER));
+    // The other cluster takes it back. If both went on they would never end.
+    world.roles.put_owned("shared", "c2", "ns/other", "u9");
+    let refused = world.says("events", "False", "RoleOwnedByAnother").await;
+    assert!(refused.contains("was taken over from this resource"), "{refused}");
+    world.delete("events");
+    world.gone("events").await;
+    assert_eq!(world.tag("shared", "cluster").as_deref(), Some("c2"), "it is the other cluster's");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_role_of_a_kind_that_this_version_does_not_know_is_left_alone() {
     let world = InProcess::new();
-    world.roles.put("shared", |role| {
-        for (key, value) in [("cluster", CLUSTER), ("resource", "NewKind/ns/events"), ("uid", "u9")]
-        {
-            role.tags.insert(format!("streamrole.dev/{key}"), value.into());
-        }
-    });
+    world.roles.put_owned("shared", CLUSTER, "NewKind/ns/events", "u9");
     let mut spec = shared("a");
     spec["adoptionPolicy"] = json!("Adopt");
     world.apply("events", &spec);
     let refused = world.says("events", "False", "RoleOwnedByAnother").await;
     assert!(refused.contains("NewKind ns/events"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_resource_that_the_tags_name_goes_before_an_older_one() {
+    let mut world = InProcess::stopped();
+    world.apply("older", &shared("a"));
+    world.apply("younger", &shared("a"));
+    world.roles.put_owned("shared", CLUSTER, "ns/younger", &world.uid("younger").unwrap());
+    world.start();
+    world.synced("younger").await;
+    world.says("older", "False", "RoleOwnedByAnother").await;
+    assert_eq!(world.tag("shared", "uid"), world.uid("younger"));
+    world.delete("younger");
+    world.gone("younger").await;
+    world.synced("older").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_resource_recreated_has_its_role_back() {
+    let world = InProcess::new();
+    world.roles.put_owned("ns-events", CLUSTER, "ns/events", "former");
+    world.apply("events", &kinesis_spec("s"));
+    world.synced("events").await;
+    assert_eq!(world.tag("ns-events", "uid"), world.uid("events"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_a_vanished_resource_left_behind_can_be_adopted() {
+    let world = InProcess::new();
+    world.roles.put_owned("ns-events", CLUSTER, "ns/vanished", "former");
+    let mut spec = kinesis_spec("s");
+    world.apply("events", &spec);
+    let refused = world.says("events", "False", "RoleNotOwned").await;
+    for part in ["ns/vanished", "no longer exists", "adoptionPolicy: Adopt"] {
+        assert!(refused.contains(part), "{part:?} in {refused:?}");
+    }
+    spec["adoptionPolicy"] = json!("Adopt");
+    world.apply("events", &spec);
+    world.synced("events").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_that_is_not_watched_may_hold_the_owner() {
+    let world = InProcess::watching(&["ns"]);
+    world.roles.put_owned("ns-events", CLUSTER, "elsewhere/owner", "former");
+    let mut spec = kinesis_spec("s");
+    spec["adoptionPolicy"] = json!("TakeOver");
+    world.apply("events", &spec);
+    let refused = world.says("events", "False", "RoleOwnedByAnother").await;
+    assert!(refused.contains("elsewhere/owner"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_resource_that_cannot_or_will_not_write_keeps_no_other_from_the_role() {
+    for kind in ["paused", "report", "invalid"] {
+        let world = InProcess::new();
+        let mut spec = shared("a");
+        match kind {
+            "report" => spec["driftPolicy"] = json!("Report"),
+            "invalid" => spec["tags"] = json!({"Team": "a", "team": "b"}),
+            _ => {}
+        }
+        world.apply("older", &spec);
+        if kind == "paused" {
+            world.annotate("older", "paused", Some("yes"));
+            let message = world.says("older", "False", "Paused").await;
+            assert!(message.contains(r#""yes""#) && message.contains("neither"), "{message}");
+        }
+        world.apply("younger", &shared("a"));
+        world.synced("younger").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_default_name_goes_before_an_older_explicit_one_of_another_namespace() {
+    let mut world = InProcess::stopped();
+    let mut squatter = kinesis_spec("x");
+    squatter["roleName"] = json!("ns-events");
+    world.apply("squatter/waiting", &squatter);
+    world.apply("events", &kinesis_spec("s"));
+    world.start();
+    world.synced("events").await;
+    let refused = world.says("squatter/waiting", "False", "RoleOwnedByAnother").await;
+    assert!(refused.contains("ns/events"), "{refused}");
+    assert_eq!(world.tag("ns-events", "uid"), world.uid("events"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_that_differs_is_reported_and_the_role_is_not_claimed() {
+    let world = InProcess::new();
+    world.roles.put("shared", |role| role.path = "/elsewhere/".into());
+    let mut spec = shared("a");
+    spec["adoptionPolicy"] = json!("Adopt");
+    world.apply("events", &spec);
+    let message = world.says("events", "False", "ImmutableFieldDiffers").await;
+    assert!(message.contains("/elsewhere/") && message.contains("spec.path is /"), "{message}");
+    assert!(world.roles.role("shared").unwrap().tags.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adopted_role_is_deleted_only_when_the_spec_says_so() {
+    let world = InProcess::new();
+    world.roles.put("shared", |_| {});
+    let mut spec = shared("a");
+    spec["adoptionPolicy"] = json!("Adopt");
+    spec["deletionPolicy"] = json!("Delete");
+    world.apply("events", &spec);
+    world.synced("events").await;
+    assert_eq!(world.tag("shared", "adopted").as_deref(), Some("true"));
+    world.delete("events");
+    world.gone("events").await;
+    assert!(world.roles.role("shared").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn ownership_tags_that_others_strip_or_rewrite_are_restored() {
+    for case in ["all", "cluster", "resource", "uid", "case", "value", "other"] {
+        let world = InProcess::new();
+        world.apply("events", &kinesis_spec("s"));
+        world.synced("events").await;
+        world.pass(Duration::from_mins(1)).await;
+        let before = world.roles.role("ns-events").unwrap().tags;
+        let key = |key: &str| format!("streamrole.dev/{key}");
+        world.roles.put("ns-events", |role| match case {
+            "all" => role.tags.clear(),
+            "case" => {
+                let uid = role.tags.remove(&key("uid")).unwrap();
+                role.tags.insert("StreamRole.dev/UID".into(), uid);
+            }
+            "value" => drop(role.tags.insert(key("resource"), "NS/EVENTS".into())),
+            "other" => drop(role.tags.insert(key("resource"), "elsewhere/else".into())),
+            one => drop(role.tags.remove(&key(one))),
+        });
+        world
+            .until(&format!("the tags of {case} to be restored"), || {
+                let now = world.roles.role("ns-events").unwrap().tags;
+                let is_restored = before.iter().all(|(key, value)| now.get(key) == Some(value));
+                if is_restored { Ok(()) } else { Err(format!("{now:?}")) }
+            })
+            .await;
+        world.synced("events").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adopted_role_whose_tags_are_stripped_is_still_kept_on_deletion() {
+    let world = InProcess::new();
+    world.roles.put("shared", |_| {});
+    let mut spec = shared("a");
+    spec["adoptionPolicy"] = json!("Adopt");
+    world.apply("events", &spec);
+    world.synced("events").await;
+    world.pass(Duration::from_mins(1)).await;
+    world.roles.put("shared", |role| role.tags.clear());
+    world
+        .until("the adoption to be remembered", || {
+            let tags = world.roles.role("shared").unwrap().tags;
+            if tags.len() == 4 { Ok(()) } else { Err(format!("{tags:?}")) }
+        })
+        .await;
+    world.delete("events");
+    world.gone("events").await;
+    assert!(world.roles.role("shared").is_some(), "it was there before the resource");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_role_of_a_predecessor_goes_with_the_resource_that_could_not_claim_it() {
+    let world = InProcess::new();
+    world.roles.put_owned("ns-events", CLUSTER, "ns/events", "former");
+    world.roles.fail(Action::TagRole, ErrorKind::AccessDenied);
+    world.apply("events", &kinesis_spec("s"));
+    let message = world.says("events", "False", "AccessDenied").await;
+    assert!(message.contains("iam:TagRole"), "{message}");
+    world.delete("events");
+    world.gone("events").await;
+    assert!(world.roles.role("ns-events").is_none());
+    assert_eq!(world.notes("Deleted").len(), 1, "{:?}", world.cluster.events());
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use streamrole::role::{Action, ErrorKind};
-use support::in_process::{InProcess, NAMESPACE, kinesis_spec};
+use support::in_process::{InProcess, kinesis_spec};
+use tokio::time::Instant;
 
 fn creations(world: &InProcess) -> usize {
     world.roles.take_calls().iter().filter(|action| **action == Action::CreateRole).count()
@@ -35,7 +36,7 @@ async fn a_role_that_is_not_visible_yet_is_not_left_behind_when_its_resource_is_
     world.roles.hold_reads();
     world.apply("events", &kinesis_spec("s"));
     world.synced("events").await;
-    world.cluster.delete(NAMESPACE, "events");
+    world.delete("events");
     world.says("events", "False", "Progressing").await;
     world.roles.heal();
     world.gone("events").await;
@@ -131,4 +132,60 @@ async fn after_a_restart_nothing_is_written_twice() {
         [Action::ListRoles, Action::GetAccountAuthorizationDetails]
     );
     assert_eq!(world.cluster.status_writes(), written);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_that_never_had_a_role_is_deleted_right_after_a_start() {
+    let mut world = InProcess::new();
+    world.roles.put("ns-foreign", |_| {});
+    world.apply("foreign", &kinesis_spec("s"));
+    world.says("foreign", "False", "RoleNotOwned").await;
+    world.roles.fail(Action::CreateRole, ErrorKind::AccessDenied);
+    world.apply("denied", &kinesis_spec("s"));
+    world.says("denied", "False", "AccessDenied").await;
+    world.kill();
+    world.roles.heal();
+    world.roles.remove("ns-foreign");
+    for name in ["foreign", "denied"] {
+        world.delete(name);
+    }
+    let begun = Instant::now();
+    world.start();
+    for name in ["foreign", "denied"] {
+        world.gone(name).await;
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_an_earlier_process_may_have_made_is_waited_for_before_its_resource_goes() {
+    let mut world = InProcess::new();
+    world.apply("events", &kinesis_spec("s"));
+    world.synced("events").await;
+    world.kill();
+    world.roles.remove("ns-events");
+    world.delete("events");
+    let begun = Instant::now();
+    world.start();
+    world.gone("events").await;
+    let waited = begun.elapsed();
+    let expected = Duration::from_secs(10)..Duration::from_secs(20);
+    assert!(expected.contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_older_than_the_role_leads_to_a_look_and_to_no_write() {
+    let world = InProcess::new();
+    world.apply("events", &kinesis_spec("s"));
+    world.synced("events").await;
+    world.pass(Duration::from_mins(1)).await;
+    // The list fails to show the role; the look at it succeeds.
+    world.roles.hide_from_lists("ns-events");
+    let _ = world.roles.take_calls();
+    world.pass(Duration::from_mins(30)).await;
+    let calls = world.roles.take_calls();
+    assert!(calls.contains(&Action::GetRole), "{calls:?}");
+    let reads = [Action::GetRole, Action::ListRoles, Action::GetAccountAuthorizationDetails];
+    assert!(calls.iter().all(|call| reads.contains(call)), "{calls:?}");
+    world.synced("events").await;
 }

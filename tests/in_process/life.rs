@@ -7,9 +7,6 @@ use streamrole::role::Action;
 use support::in_process::{InProcess, NAMESPACE, kinesis_spec};
 use tokio::time::Instant;
 
-const PAUSED: &str = "streamrole.dev/paused";
-const REQUESTED_AT: &str = "streamrole.dev/reconcile-requested-at";
-
 #[tokio::test(start_paused = true)]
 async fn a_role_takes_two_calls_and_an_idle_hour_two_for_each_resync() {
     let world = InProcess::new();
@@ -68,13 +65,15 @@ async fn a_paused_resource_is_neither_written_nor_deleted() {
     let world = InProcess::new();
     world.apply("events", &kinesis_spec("s"));
     world.synced("events").await;
-    world.cluster.annotate(NAMESPACE, "events", PAUSED, Some("true"));
+    world.annotate("events", "paused", Some("true"));
     world.says("events", "True", "Paused").await;
-    world.cluster.delete(NAMESPACE, "events");
-    world.says("events", "False", "Paused").await;
+    world.delete("events");
+    let message = world.says("events", "False", "Paused").await;
+    assert!(message.contains("Remove the annotation streamrole.dev/paused"), "{message}");
+    assert_eq!(world.notes("Paused").len(), 1, "{:?}", world.cluster.events());
     world.pass(Duration::from_hours(1)).await;
     assert!(world.roles.role("ns-events").is_some());
-    world.cluster.annotate(NAMESPACE, "events", PAUSED, None);
+    world.annotate("events", "paused", None);
     world.gone("events").await;
     assert!(world.roles.role("ns-events").is_none());
 }
@@ -90,7 +89,7 @@ async fn requests_are_answered_and_at_least_ten_seconds_apart() {
     };
     let begun = Instant::now();
     for value in ["1", "2", "3"] {
-        world.cluster.annotate(NAMESPACE, "events", REQUESTED_AT, Some(value));
+        world.annotate("events", "reconcile-requested-at", Some(value));
         world.until(value, || handled(value).then_some(()).ok_or_else(String::new)).await;
     }
     assert!(begun.elapsed() >= Duration::from_secs(20), "{:?}", begun.elapsed());
@@ -107,7 +106,7 @@ async fn an_undeclared_policy_is_reported_and_blocks_a_deletion_until_it_is_gone
     });
     let message = world.says("events", "True", "ExtraPolicies").await;
     assert!(message.contains(policy), "{message}");
-    world.cluster.delete(NAMESPACE, "events");
+    world.delete("events");
     let message = world.says("events", "False", "DeletionBlocked").await;
     assert!(message.contains(policy), "{message}");
     world.roles.put("ns-events", |role| role.attached_policies.clear());

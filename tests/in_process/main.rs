@@ -10,5 +10,8 @@
 
 mod claims;
 mod consistency;
+mod deletion;
+mod drift;
 mod errors;
 mod life;
+mod messages;

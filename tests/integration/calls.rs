@@ -2,7 +2,7 @@
 
 use support::Fault;
 
-use support::world::{World, kubectl, version};
+use support::world::{World, kubectl};
 
 #[tokio::test]
 async fn creating_a_role_takes_two_calls_and_deleting_it_six() {
@@ -74,22 +74,4 @@ async fn without_the_right_to_list_the_account_a_resync_looks_at_each_role_and_s
     assert!(world.event("events", "DriftRepaired").await.contains("kinesis:*"));
     world.resyncs(2).await;
     assert_eq!(world.log().matches("Roles are compared one by one").count(), 1, "{}", world.log());
-}
-
-#[tokio::test]
-async fn a_restart_with_nothing_to_do_writes_nothing() {
-    let mut world = World::new("restart").await;
-    world.apply("events", &world.kinesis_spec("events")).await;
-    let settled = world.ready("events").await;
-    let status = world.controller.take().unwrap().stop().unwrap();
-    assert_eq!(status, 0, "SIGTERM ends it in order");
-
-    world.proxy.forget_calls();
-    world.start_controller().await;
-    world.controller.as_ref().unwrap().compared().await;
-    assert_eq!(world.controller.take().unwrap().stop().unwrap(), 0);
-    assert!(world.proxy.calls().iter().all(|call| !call.is_write()), "{:?}", world.proxy.actions());
-    assert!(world.proxy.calls().len() <= 2, "{:?}", world.proxy.actions());
-    let later = world.resources.get("events").await.unwrap();
-    assert_eq!(version(&later), version(&settled), "nothing is written to Kubernetes either");
 }

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::events::v1::Event;
-use kube::Api;
-use kube::api::ListParams;
 use serde_json::{Value, json};
-use support::{Fault, eventually};
+use support::eventually;
 
-use support::world::{FOREIGN_TRUST, OTHER_POLICY, POLICY, World, ready};
+use support::world::{FOREIGN_TRUST, OTHER_POLICY, POLICY, World};
 
 const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/boundary";
 const OTHER_BOUNDARY: &str = "arn:aws:iam::111122223333:policy/other";
@@ -157,89 +154,4 @@ async fn each_kind_of_drift_is_repaired_and_told() {
         world.event(kind, expected).await;
         world.ready(kind).await;
     }
-}
-
-#[tokio::test]
-async fn each_kind_of_drift_is_reported_where_nothing_may_be_written() {
-    let world = World::resyncing("each-report").await;
-    for kind in KINDS {
-        world.apply(kind, &spec(&world, kind)).await;
-    }
-    for kind in KINDS {
-        world.ready(kind).await;
-        let mut spec = spec(&world, kind);
-        spec["driftPolicy"] = "Report".into();
-        world.apply(kind, &spec).await;
-    }
-    for kind in KINDS {
-        world.ready(kind).await;
-    }
-    world.proxy.forget_calls();
-    for kind in KINDS {
-        tamper(&world, kind, &world.role(kind)).await;
-    }
-    let paths = [
-        ("trust", "trustPolicy."),
-        ("permissions", "permissionsPolicy."),
-        ("boundary", "permissionsBoundaryArn"),
-        ("boundary-removed", "permissionsBoundaryArn"),
-        ("session", "maxSessionDurationSeconds"),
-        ("description", "description"),
-        ("tag", "tags[team]"),
-        ("tag-removed", "tags[team]"),
-        ("extra-inline", "inlinePolicies[extra]"),
-        ("extra-attached", "attachedPolicies["),
-        ("policy-deleted", "permissionsPolicy"),
-        ("role-deleted", "role"),
-    ];
-    for (kind, path) in paths {
-        let drift = eventually(&format!("the drift «{kind}» to be listed"), || async {
-            let resource = world.resources.get(kind).await.map_err(|error| error.to_string())?;
-            let drift = resource.status.clone().unwrap_or_default().drift;
-            let told = ready(&resource).reason == "DriftReported";
-            if told && !drift.is_empty() {
-                Ok(drift)
-            } else {
-                Err(format!("{:?}", resource.status))
-            }
-        })
-        .await;
-        assert!(drift.iter().any(|d| d.path.starts_with(path)), "{kind}: {path} in {drift:?}");
-    }
-    assert!(world.proxy.calls().iter().all(|call| !call.is_write()), "{:?}", world.proxy.actions());
-}
-
-#[tokio::test]
-async fn one_drift_makes_one_event_however_often_it_is_seen() {
-    let world = World::resyncing("one-event").await;
-    let mut spec = world.kinesis_spec("events");
-    spec["driftPolicy"] = "Report".into();
-    world.create_foreign_role(&world.role("events")).await;
-    spec["adoptionPolicy"] = "Adopt".into();
-    world.apply("events", &spec).await;
-    world.sees("events", "False", "DriftReported").await;
-    world.resyncs(3).await;
-    let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
-    let all = events.list(&ListParams::default()).await.unwrap();
-    let counts: Vec<_> =
-        all.iter().map(|e| (e.reason.clone(), e.series.as_ref().map_or(1, |s| s.count))).collect();
-    assert_eq!(counts, [(Some("DriftReported".to_owned()), 1)]);
-}
-
-#[tokio::test]
-async fn a_list_that_is_older_than_the_role_leads_to_a_look_and_to_no_write() {
-    let mut world = World::resyncing_later("stale-list").await;
-    let no_roles = "<GetAccountAuthorizationDetailsResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><GetAccountAuthorizationDetailsResult><IsTruncated>false</IsTruncated><RoleDetailList/></GetAccountAuthorizationDetailsResult></GetAccountAuthorizationDetailsResponse>";
-    let stale = Fault::Body { body: no_roles.into() };
-    world.proxy.inject("GetAccountAuthorizationDetails", None, stale);
-    world.start_controller().await;
-    world.apply("events", &world.kinesis_spec("events")).await;
-    world.ready("events").await;
-    world.proxy.forget_calls();
-    world.proxy.saw("GetRole").await;
-    world.proxy.saw("ListAttachedRolePolicies").await;
-    // What the check found would be written before the next resyncs check again.
-    world.resyncs(2).await;
-    world.ready("events").await;
-    assert!(world.proxy.calls().iter().all(|call| !call.is_write()), "{:?}", world.proxy.actions());
 }

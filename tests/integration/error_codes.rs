@@ -4,7 +4,6 @@
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
-use serde_json::json;
 use support::Fault;
 
 use support::world::{World, condition, ready};
@@ -217,21 +216,6 @@ async fn check(row: &Row) {
         let told = events.iter().any(|event| event.reason.as_deref() == Some(row.reason));
         assert!(!told, "{case}: no event for what passes within seconds");
     }
-}
-
-#[tokio::test]
-async fn what_waits_for_the_user_is_tried_at_once_when_the_spec_changes() {
-    let mut world = World::without_controller("code-edit").await;
-    let fault = Fault::answer(400, "MalformedPolicyDocument", "Syntax errors in policy.");
-    world.proxy.inject("PutRolePolicy", None, fault);
-    world.start_controller().await;
-    world.apply("events", &world.kinesis_spec("events")).await;
-    world.sees("events", "False", "RefusedByIam").await;
-    world.proxy.heal();
-    let mut spec = world.kinesis_spec("events");
-    spec["tags"] = json!({"team": "marketing"});
-    world.apply("events", &spec).await;
-    world.ready("events").await;
 }
 
 #[tokio::test]

@@ -3,9 +3,8 @@
 
 use aws_sdk_iam::types::Tag;
 use serde_json::{Value, json};
-use support::eventually;
+use support::{Fault, eventually};
 
-use crate::consistency::body_of;
 use crate::hostile::{live, notes, works_on, writes};
 use support::world::{FOREIGN_TRUST, OTHER_CLUSTER, OTHER_POLICY, POLICY, World};
 
@@ -76,6 +75,14 @@ fn documents() -> [(&'static str, String); 14] {
         ("key", statement("\u{1b}[31m\n", "x")),
         ("many", json!({"Version": "2012-10-17", "Statement": many}).to_string()),
     ]
+}
+
+fn body_of(action: &str, result: &str) -> Fault {
+    Fault::Body {
+        body: format!(
+            "<{action}Response xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><{action}Result>{result}</{action}Result></{action}Response>"
+        ),
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use support::world::{OTHER_POLICY, POLICY, World, condition, kinesis_arn, ready, stack};
+use support::world::{World, condition, kinesis_arn, stack};
 
 const TRUST: &str = include_str!("../aws-page/trust-policy.json");
 const KINESIS: &str = include_str!("../aws-page/kinesis-permissions-policy.json");
@@ -154,31 +154,6 @@ async fn an_edit_changes_the_role_and_ready_speaks_of_the_new_generation() {
 }
 
 #[tokio::test]
-async fn drift_is_repaired_at_the_next_resync_and_told() {
-    let world = World::resyncing("drift").await;
-    let role = world.role("events");
-    world.apply("events", &world.kinesis_spec("events")).await;
-    world.ready("events").await;
-
-    world.tamper(&role).await;
-    let note = world.event("events", "DriftRepaired").await;
-    assert!(note.contains("permissionsPolicy") && note.contains("kinesis:*"), "{note}");
-    assert_eq!(world.permissions_policy(&role).await, Some(from_page(KINESIS, "events")));
-    world.ready("events").await;
-
-    world.iam.delete_role_policy().role_name(&role).policy_name(POLICY).send().await.unwrap();
-    world.iam.delete_role().role_name(&role).send().await.unwrap();
-    support::eventually("the deleted role to be created again", || async {
-        if world.role_exists(&role).await && world.permissions_policy(&role).await.is_some() {
-            Ok(())
-        } else {
-            Err("it is not there")
-        }
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn a_reconcile_can_be_asked_for_and_the_status_says_that_it_was_done() {
     let world = World::new("requested").await;
     let role = world.role("events");
@@ -193,76 +168,6 @@ async fn a_reconcile_can_be_asked_for_and_the_status_says_that_it_was_done() {
     })
     .await;
     assert_eq!(world.permissions_policy(&role).await, Some(from_page(KINESIS, "events")));
-}
-
-#[tokio::test]
-async fn under_report_differences_are_listed_and_nothing_is_written() {
-    let world = World::resyncing("report").await;
-    let role = world.role("events");
-    let mut spec = world.kinesis_spec("events");
-    world.apply("events", &spec).await;
-    world.ready("events").await;
-    spec["driftPolicy"] = "Report".into();
-    world.apply("events", &spec).await;
-    world.ready("events").await;
-    world.proxy.forget_calls();
-
-    world.tamper(&role).await;
-    let resource = world.sees("events", "False", "DriftReported").await;
-    let drift = resource.status.unwrap().drift;
-    assert!(
-        drift.iter().any(|d| d.path.starts_with("permissionsPolicy")
-            && d.live.as_deref().is_some_and(|live| live.contains("kinesis:*"))),
-        "{drift:?}"
-    );
-    world.delete("events").await;
-    world.gone("events").await;
-    assert!(world.role_exists(&role).await, "Report never deletes");
-    assert!(world.proxy.calls().iter().all(|call| !call.is_write()), "{:?}", world.proxy.actions());
-}
-
-#[tokio::test]
-async fn a_paused_resource_is_compared_but_nothing_is_written() {
-    let world = World::resyncing("paused").await;
-    let role = world.role("events");
-    world.apply("events", &world.kinesis_spec("events")).await;
-    world.ready("events").await;
-    world.annotate("events", "streamrole.dev/paused", "true").await;
-    let resource = world.sees("events", "True", "Paused").await;
-    assert!(ready(&resource).message.contains("paused"));
-
-    world.tamper(&role).await;
-    world.sees("events", "False", "Paused").await;
-    world.annotate("events", "streamrole.dev/paused", "false").await;
-    world.ready("events").await;
-    assert_eq!(world.permissions_policy(&role).await, Some(from_page(KINESIS, "events")));
-}
-
-#[tokio::test]
-async fn policies_that_nobody_declared_are_told_and_removed_only_when_asked_to() {
-    let world = World::resyncing("extra-policies").await;
-    let role = world.role("events");
-    let mut spec = world.kinesis_spec("events");
-    world.apply("events", &spec).await;
-    world.ready("events").await;
-    world
-        .iam
-        .put_role_policy()
-        .role_name(&role)
-        .policy_name("backdoor")
-        .policy_document(OTHER_POLICY)
-        .send()
-        .await
-        .unwrap();
-    let resource = world.sees("events", "True", "ExtraPolicies").await;
-    assert!(ready(&resource).message.contains("inlinePolicies[backdoor]"));
-    assert_eq!(resource.status.unwrap().drift.len(), 1);
-
-    spec["exclusivePolicies"] = true.into();
-    world.apply("events", &spec).await;
-    world.ready("events").await;
-    let names = world.iam.list_role_policies().role_name(&role).send().await.unwrap().policy_names;
-    assert_eq!(names, [POLICY]);
 }
 
 #[tokio::test]

@@ -17,10 +17,8 @@
 mod accounts;
 mod bad_input;
 mod calls;
-mod claimants;
 mod conformance;
 mod connections;
-mod consistency;
 mod credentials;
 mod defaults;
 mod deletion;
@@ -28,7 +26,6 @@ mod drift;
 mod editors;
 mod error_codes;
 mod events;
-mod foreign_roles;
 mod hostile;
 mod hostile_live;
 mod hostile_objects;

@@ -105,6 +105,17 @@ impl MemoryCluster {
         });
     }
 
+    /// Removes the object although it has finalizers.
+    pub fn lose(&self, namespace: &str, name: &str) {
+        let mut state = self.lock();
+        if let Some(mut object) = state.objects.remove(&(namespace.to_owned(), name.to_owned())) {
+            state.version += 1;
+            object["metadata"]["resourceVersion"] = state.version.to_string().into();
+            // Nobody may be watching.
+            let _ = self.changes.send(json!({"type": "DELETED", "object": object}));
+        }
+    }
+
     /// Changes the object as `change` does, in any way.
     pub fn change(&self, namespace: &str, name: &str, change: impl FnOnce(&mut Value)) {
         let mut state = self.lock();

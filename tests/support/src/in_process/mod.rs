@@ -42,6 +42,7 @@ pub struct InProcess {
     pub roles: MemoryRoles,
     /// What it counts.
     pub metrics: Arc<Metrics>,
+    namespaces: Vec<String>,
     running: Option<(watch::Sender<bool>, JoinHandle<()>)>,
 }
 
@@ -67,14 +68,24 @@ impl InProcess {
             cluster: MemoryCluster::default(),
             roles: MemoryRoles::default(),
             metrics: Arc::default(),
+            namespaces: Vec::new(),
             running: None,
         }
+    }
+
+    /// A controller that watches these namespaces only.
+    #[must_use]
+    pub fn watching(namespaces: &[&str]) -> Self {
+        let mut this = Self::stopped();
+        this.namespaces = namespaces.iter().map(|namespace| (*namespace).to_owned()).collect();
+        this.start();
+        this
     }
 
     /// Starts the controller.
     pub fn start(&mut self) {
         let options = Options {
-            namespaces: Vec::new(),
+            namespaces: self.namespaces.clone(),
             resync: Duration::from_mins(10),
             concurrency: 10,
             defaults: Defaults::default(),
@@ -102,9 +113,41 @@ impl InProcess {
         }
     }
 
-    /// Creates the resource, or changes its spec.
+    /// Creates the resource, or changes its spec. A name is that of a resource in [`NAMESPACE`], or `namespace/name`.
     pub fn apply(&self, name: &str, spec: &Value) {
-        self.cluster.apply("PinpointEventStreamRole", NAMESPACE, name, spec);
+        let (namespace, name) = split(name);
+        self.cluster.apply("PinpointEventStreamRole", namespace, name, spec);
+    }
+
+    /// Deletes the resource.
+    pub fn delete(&self, name: &str) {
+        let (namespace, name) = split(name);
+        self.cluster.delete(namespace, name);
+    }
+
+    /// Sets an annotation of streamrole.dev, or removes it.
+    pub fn annotate(&self, name: &str, key: &str, value: Option<&str>) {
+        let (namespace, name) = split(name);
+        self.cluster.annotate(namespace, name, &format!("streamrole.dev/{key}"), value);
+    }
+
+    /// The uid of the resource.
+    #[must_use]
+    pub fn uid(&self, name: &str) -> Option<String> {
+        self.get(name)?.metadata.uid
+    }
+
+    /// The value of the role's tag `streamrole.dev/<key>`.
+    #[must_use]
+    pub fn tag(&self, role: &str, key: &str) -> Option<String> {
+        self.roles.role(role)?.tags.get(&format!("streamrole.dev/{key}")).cloned()
+    }
+
+    /// The notes of the events with this reason.
+    #[must_use]
+    pub fn notes(&self, reason: &str) -> Vec<String> {
+        let events = self.cluster.events().into_iter();
+        events.filter(|(of, _)| of == reason).map(|(_, note)| note).collect()
     }
 
     /// The resource, if it is there. Its status keeps the rules that every status keeps.
@@ -113,7 +156,8 @@ impl InProcess {
     /// When it does not.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<PinpointEventStreamRole> {
-        let object = self.cluster.get(NAMESPACE, name)?;
+        let (namespace, name) = split(name);
+        let object = self.cluster.get(namespace, name)?;
         let resource = serde_json::from_value(object);
         let resource: PinpointEventStreamRole = resource.unwrap_or_else(|e| panic!("{e}"));
         check_status(&resource);
@@ -157,11 +201,7 @@ impl InProcess {
     /// Waits until the resource is gone.
     pub async fn gone(&self, name: &str) {
         self.until(&format!("{name} to be gone"), || {
-            if self.cluster.get(NAMESPACE, name).is_none() {
-                Ok(())
-            } else {
-                Err(format!("{:?}", self.ready(name)))
-            }
+            if self.get(name).is_none() { Ok(()) } else { Err(format!("{:?}", self.ready(name))) }
         })
         .await;
     }
@@ -198,6 +238,10 @@ impl Default for InProcess {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn split(name: &str) -> (&str, &str) {
+    name.split_once('/').unwrap_or((NAMESPACE, name))
 }
 
 /// The time of day as the paused clock has it.

@@ -23,6 +23,8 @@ struct State {
     roles: BTreeMap<String, ObservedRole>,
     /// What reads show while they are held back.
     shown: Option<BTreeMap<String, ObservedRole>>,
+    /// Roles that lists leave out.
+    hidden: Vec<String>,
     faults: Vec<Fault>,
     calls: Vec<Action>,
     created: usize,
@@ -59,6 +61,11 @@ impl MemoryRoles {
         state.shown = Some(state.roles.clone());
     }
 
+    /// From now on lists leave this role out.
+    pub fn hide_from_lists(&self, name: &str) {
+        self.lock().hidden.push(name.to_ascii_lowercase());
+    }
+
     /// The role of this name.
     #[must_use]
     pub fn role(&self, name: &str) -> Option<ObservedRole> {
@@ -76,6 +83,15 @@ impl MemoryRoles {
             ..ObservedRole::default()
         });
         change(role);
+    }
+
+    /// An administrator tags a role, or makes one with these tags: whose it is.
+    pub fn put_owned(&self, name: &str, cluster: &str, resource: &str, uid: &str) {
+        self.put(name, |role| {
+            for (key, value) in [("cluster", cluster), ("resource", resource), ("uid", uid)] {
+                role.tags.insert(format!("streamrole.dev/{key}"), value.into());
+            }
+        });
     }
 
     /// An administrator deletes a role.
@@ -133,7 +149,11 @@ impl MemoryRoles {
         let mut state = self.lock();
         state.call(action, None)?;
         let roles = state.shown.as_ref().unwrap_or(&state.roles);
-        let roles: Vec<_> = roles.iter().map(|(name, role)| (name.clone(), of(role))).collect();
+        let roles: Vec<_> = roles
+            .iter()
+            .filter(|(name, _)| !state.hidden.contains(name))
+            .map(|(name, role)| (name.clone(), of(role)))
+            .collect();
         Ok(Page { roles: Box::new(roles.into_iter()), next: None })
     }
 }
