@@ -1,6 +1,6 @@
 # A newcomer needs two commands: `make demo` and `make test`. The rest is for those who change the code.
 
-.PHONY: demo test alerts-test packages-test test-oldest lint soak measure bench generate image-test e2e deny check-go check-tools
+.PHONY: demo test test-integration test-campaign test-others alerts-test packages-test test-oldest lint soak measure bench generate image-test e2e deny check-go check-tools
 
 # Integration tests mostly wait.
 TEST_THREADS ?= 8
@@ -13,7 +13,21 @@ demo: check-tools ## Show the whole life of a role on a local control plane and 
 	@cargo run --quiet --package support --bin demo
 
 test: check-tools check-go lint alerts-test packages-test ## The checks that every change must pass. CI also lints its workflows and runs test-oldest, deny, image-test and e2e.
-	cargo test --workspace -- --test-threads $(TEST_THREADS)
+	cargo test --workspace --no-run
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-integration test-campaign test-others
+
+# These wait more than they compute, so they run beside each other. Whatever is in no group by name is in the last one.
+campaign := campaign hand_over helm_releases
+others := $(filter-out integration $(campaign),$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
+
+test-integration:
+	cargo test --quiet --workspace --test integration -- --test-threads $(TEST_THREADS)
+
+test-campaign:
+	cargo test --quiet --workspace $(campaign:%=--test %)
+
+test-others:
+	cargo test --quiet --workspace --lib --bins $(others:%=--test %)
 
 alerts-test: check-go ## Check when each alert fires and when it does not, and that the dashboard's queries parse.
 	cd tests/alerts && $(promtool) check rules --lint all --lint-fatal ../../deploy/helm/streamrole/files/alerts.yaml

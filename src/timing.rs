@@ -68,6 +68,40 @@ pub struct Timing {
     pub event_flush: Duration,
 }
 
+impl Timing {
+    /// The same with every duration multiplied by `scale`: for tests of real processes.
+    #[must_use]
+    pub fn scaled(self, scale: f64) -> Self {
+        let by = |duration: Duration| duration.mul_f64(scale);
+        Self {
+            now: self.now,
+            lease_duration: by(self.lease_duration),
+            renew_deadline: by(self.renew_deadline),
+            renew_period: by(self.renew_period),
+            retry_period: by(self.retry_period),
+            lease_request_timeout: by(self.lease_request_timeout),
+            api_timeout: by(self.api_timeout),
+            watch_length: by(self.watch_length),
+            watch_silence: by(self.watch_silence),
+            status_conflicts: by(self.status_conflicts),
+            event_timeout: by(self.event_timeout),
+            iam_attempt_timeout: by(self.iam_attempt_timeout),
+            iam_call_timeout: by(self.iam_call_timeout),
+            iam_consistency: by(self.iam_consistency),
+            iam_propagation: by(self.iam_propagation),
+            first_retry: by(self.first_retry),
+            first_slow_retry: by(self.first_slow_retry),
+            longest_consistency_retry: by(self.longest_consistency_retry),
+            unknown_object_retry: by(self.unknown_object_retry),
+            resync_retry: by(self.resync_retry),
+            request_interval: by(self.request_interval),
+            reservation: by(self.reservation),
+            drain: by(self.drain),
+            event_flush: by(self.event_flush),
+        }
+    }
+}
+
 impl Default for Timing {
     fn default() -> Self {
         let seconds = Duration::from_secs;

@@ -27,7 +27,7 @@ pub(super) fn check(args: &Args) -> Result<(), Error> {
 
 async fn look(place: &Where) -> Result<(), Error> {
     let namespaces = &place.watch_namespace;
-    let Cluster { server, lease } = connect::cluster(place).await?;
+    let Cluster { server, lease } = connect::cluster(place, &Timing::default()).await?;
     let client = server.client().map_err(|error| Error::NoCluster(error.to_string()))?;
     let server = server.url();
     let identity = place.cluster_id.as_ref();

@@ -63,7 +63,7 @@ pub(super) struct Cluster {
 }
 
 /// The cluster that is configured.
-pub(super) async fn cluster(place: &Where) -> Result<Cluster, Error> {
+pub(super) async fn cluster(place: &Where, timing: &Timing) -> Result<Cluster, Error> {
     let mut config =
         kube::Config::infer().await.map_err(|error| Error::NoCluster(error.to_string()))?;
     // In a pod there is none: the API server is at hand.
@@ -80,7 +80,7 @@ pub(super) async fn cluster(place: &Where) -> Result<Cluster, Error> {
             .unwrap_or_else(|| config.default_namespace.clone()),
         name: place.lease_name.clone(),
     });
-    Ok(Cluster { server: ApiServer::new(config, Timing::default().api_timeout), lease })
+    Ok(Cluster { server: ApiServer::new(config, timing.api_timeout), lease })
 }
 
 /// The variables that name a proxy for HTTPS.

@@ -57,6 +57,10 @@ pub(super) struct Args {
     )]
     role_name_prefix: RoleNamePrefix,
 
+    /// What every duration that the controller waits for is multiplied by: for tests.
+    #[arg(long, env = "STREAMROLE_TIME_SCALE", default_value_t = 1.0, value_parser = scale, hide = true)]
+    time_scale: f64,
+
     /// How log lines are written.
     #[arg(long, env = "STREAMROLE_LOG_FORMAT", default_value = "text")]
     log_format: Format,
@@ -107,12 +111,13 @@ async fn start(args: Args) -> Result<(), Error> {
             return Ok(());
         }
     };
+    let timing = Timing::default().scaled(args.time_scale);
     let options = Options {
         namespaces: args.place.watch_namespace,
         resync: args.resync,
         concurrency: args.concurrency,
         defaults,
-        timing: Timing::default(),
+        timing,
     };
     let ended = match election {
         None => {
@@ -138,7 +143,8 @@ async fn prepare(
     args: &Args,
     metrics: Arc<Metrics>,
 ) -> Result<(Servers, Option<(Election, Claim)>), Error> {
-    let Cluster { server, lease } = connect::cluster(&args.place).await?;
+    let timing = Timing::default().scaled(args.time_scale);
+    let Cluster { server, lease } = connect::cluster(&args.place, &timing).await?;
     let no_cluster = |error: kube::Error| Error::NoCluster(error.to_string());
     let client = server.client().map_err(no_cluster)?;
     let watching = server.watching_client().map_err(no_cluster)?;
@@ -160,7 +166,7 @@ async fn prepare(
     let election = lease.map(|lease| {
         let claim = Claim::none();
         let host = std::env::var("HOSTNAME").unwrap_or_else(|_| CONTROLLER_NAME.into());
-        (Election::new(leasing, lease, &host, claim.clone(), Timing::default()), claim)
+        (Election::new(leasing, lease, &host, claim.clone(), timing), claim)
     });
     let may_call: MayCall = match &election {
         None => Arc::new(|| true),
@@ -172,7 +178,7 @@ async fn prepare(
     let on_attempt = Arc::new(move |attempt: Attempt| {
         metrics.iam_request(attempt.action, attempt.status, attempt.code, attempt.throttled);
     });
-    let roles = Arc::new(Iam::new(&aws, on_attempt, may_call, &Timing::default()));
+    let roles = Arc::new(Iam::new(&aws, on_attempt, may_call, &timing));
     Ok((Servers { client, watching, cluster, roles }, election))
 }
 
@@ -195,6 +201,11 @@ fn stop_signal() -> Result<watch::Receiver<bool>, Error> {
 fn tag(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("it must be KEY=VALUE, as in team=marketing")?;
     Ok((key.into(), value.into()))
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    let scale = text.parse().map_err(|_| "must be a number")?;
+    if (0.01..=1.0).contains(&scale) { Ok(scale) } else { Err("must be 0.01 to 1".into()) }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

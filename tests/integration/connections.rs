@@ -9,7 +9,7 @@ use kube::Api;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 use support::{
-    Controller, ControllerOptions, Fault, Tunnel, eventually, eventually_within, http_get,
+    Controller, ControllerOptions, Fault, Tunnel, eventually, eventually_within, http_get, measures,
 };
 
 use support::world::{World, ready, stack};
@@ -25,7 +25,10 @@ async fn with_a_tunnel(mut world: World, lease_namespace: Option<String>) -> (Wo
     let stack = stack().await;
     let tunnel = Tunnel::open(&stack.kube_address()).await.unwrap();
     let kubeconfig = stack.controller_kubeconfig_by_way_of(tunnel.address()).unwrap();
-    let options = ControllerOptions { lease_namespace, ..world.options() };
+    let mut options = ControllerOptions { lease_namespace, ..world.options() };
+    if !measures() {
+        options = options.hurried(0.25);
+    }
     world.controller =
         Some(Controller::start_with_kubeconfig(stack, &options, &kubeconfig).unwrap());
     (world, tunnel)

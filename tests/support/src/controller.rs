@@ -31,6 +31,13 @@ pub struct ControllerOptions {
 }
 
 impl ControllerOptions {
+    /// The same with every duration that the controller waits for multiplied by `scale`.
+    #[must_use]
+    pub fn hurried(mut self, scale: f64) -> Self {
+        self.environment.push(("STREAMROLE_TIME_SCALE", Some(scale.to_string())));
+        self
+    }
+
     /// As a controller runs that is told nothing more.
     #[must_use]
     pub fn new(binary: impl Into<PathBuf>, iam_url: &str) -> Self {
