@@ -1,4 +1,4 @@
-//! The settings of an IAM role that every kind of resource declares alike. Limits are those of the IAM API reference
+//! The settings of an IAM role that all kinds of resource share. The limits are those of the IAM API reference
 //! (`CreateRole`, `TagRole`, `PutRolePermissionsBoundary`).
 
 use std::collections::BTreeMap;
@@ -92,7 +92,7 @@ pub struct RoleSettings {
 fn tags_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
-        // IAM allows 50; four are for ownership.
+        // IAM allows 50; four are reserved for ownership.
         "maxProperties": 46,
         "additionalProperties": {"type": "string", "maxLength": 256},
     })

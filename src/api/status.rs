@@ -1,4 +1,4 @@
-//! The status that every kind of resource has.
+//! The status that all kinds of resource share.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
@@ -95,14 +95,14 @@ pub struct DriftedField {
 }
 
 impl RoleStatus {
-    /// Whether the controller has not looked at the resource yet. The API server gives a new one the
-    /// generation -1, so that kstatus does not take it for a kind of resource that needs no status.
+    /// Whether the controller has not yet reconciled the resource. The API server gives a new resource the generation
+    /// -1, so that kstatus does not mistake it for a kind without a status.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
         self.observed_generation.is_none_or(|generation| generation < 0)
     }
 
-    /// The condition to wait for; absent until the resource was first looked at.
+    /// The condition to wait for; absent until the first reconcile.
     #[must_use]
     pub fn ready(&self) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str())

@@ -19,8 +19,7 @@ pub(super) struct Args {
     place: Where,
 }
 
-/// Says what a controller would find that is started like this, and changes nothing. The first thing that is missing
-/// ends it.
+/// Reports what a controller with these flags would find, and changes nothing. Ends at the first problem.
 pub(super) fn check(args: &Args) -> Result<(), Error> {
     connect::on_one_thread(look(&args.place))
 }

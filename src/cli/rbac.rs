@@ -23,7 +23,7 @@ enum Which {
     LeaseRole,
 }
 
-/// The role as YAML, as `deploy/rbac/` holds it.
+/// Prints the role as YAML, as in `deploy/rbac/`.
 pub(super) fn print(args: &Args) -> Result<(), Error> {
     match args.role {
         Which::ClusterRole => print_yaml(&controller::cluster_role(&KINDS)),

@@ -77,7 +77,7 @@ enum Format {
     Text,
 }
 
-/// Runs the controller until it is told to stop.
+/// Runs the controller until a signal stops it.
 pub(super) fn run(args: Args) -> Result<(), Error> {
     let _telemetry = Telemetry::start(match args.log_format {
         Format::Json => LogFormat::Json,
@@ -123,7 +123,7 @@ async fn start(args: Args) -> Result<(), Error> {
             let elected = async move { claim.won().await };
             let work = controller::run(options, servers, metrics, health, elected, stop);
             let ended = election.lead(work).await?;
-            // What is still under way has until the lease runs out.
+            // Running calls can continue until the Lease expires.
             if ended.in_order {
                 election.release().await;
             }
@@ -142,7 +142,7 @@ async fn prepare(
     let no_cluster = |error: kube::Error| Error::NoCluster(error.to_string());
     let client = server.client().map_err(no_cluster)?;
     let watching = server.watching_client().map_err(no_cluster)?;
-    // The Lease has connections of its own: one that died must not cost it more than one try.
+    // The Lease has a separate client: a dead connection must cost it at most one attempt.
     let leasing = server.client().map_err(no_cluster)?;
     let aws = Aws::from_environment().await?;
     let (cluster, ()) = futures::join!(
@@ -176,7 +176,7 @@ async fn prepare(
     Ok((Servers { client, watching, cluster, roles }, election))
 }
 
-/// Turns true at the first SIGTERM or SIGINT. A second one ends the process at once.
+/// Turns true at the first SIGTERM or SIGINT. A second signal ends the process immediately.
 fn stop_signal() -> Result<watch::Receiver<bool>, Error> {
     let (sender, receiver) = watch::channel(false);
     let mut terminate = signal(SignalKind::terminate())?;

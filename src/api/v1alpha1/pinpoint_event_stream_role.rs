@@ -1,4 +1,4 @@
-//! `PinpointEventStreamRole`. Every rule that a manifest can break is in the schema, so that `kubectl apply` refuses it
+//! `PinpointEventStreamRole`. The schema contains every rule that a manifest can break, so `kubectl apply` rejects it
 //! with a message that names the field.
 
 #![allow(clippy::struct_field_names, reason = "the names are the resource's API")]
