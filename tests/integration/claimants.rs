@@ -1,4 +1,4 @@
-//! Several that lay claim to one role: two resources that name it, a resource that is gone, another cluster.
+//! Several claims to one role: two resources that name it, a deleted resource, another cluster.
 
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
@@ -12,7 +12,7 @@ fn created(resource: &PinpointEventStreamRole) -> k8s_openapi::jiff::Timestamp {
     resource.creation_timestamp().unwrap().0
 }
 
-/// Creates `name` once the second is over in which `older` was created: creation times have whole seconds.
+/// Creates `name` after the second in which `older` was created: creation times have a resolution of one second.
 async fn apply_younger(world: &World, name: &str, spec: &Value, older: &PinpointEventStreamRole) {
     eventually("the next second", || async {
         let now = k8s_openapi::jiff::Timestamp::now();
@@ -29,7 +29,7 @@ async fn the_older_of_two_resources_keeps_the_role_and_the_other_takes_over_once
     let role = world.role("shared");
     let older = world.apply("first", &world.kinesis_spec("shared")).await;
     world.ready("first").await;
-    // IAM does not tell role names apart by case.
+    // IAM role names are case-insensitive.
     let mut spec = world.kinesis_spec("shared");
     spec["roleName"] = json!(role.to_uppercase());
     apply_younger(&world, "second", &spec, &older).await;
@@ -136,7 +136,7 @@ async fn a_role_of_another_cluster_is_taken_over_only_when_asked_and_only_once()
     world.ready("events").await;
     assert_eq!(world.tags(&role).await.get("streamrole.dev/uid"), resource.uid().as_ref());
 
-    // The other cluster takes it back. If both went on they would never end.
+    // The other cluster takes it back. If both continued, they would never end.
     tag(&world, &role, OTHER_CLUSTER, "migration/events", "u0").await;
     let message = ready(&world.sees("events", "False", "RoleOwnedByAnother").await).message;
     assert!(message.contains("was taken over from this resource"), "{message}");
@@ -190,7 +190,7 @@ async fn a_default_name_goes_before_an_older_explicit_one_of_another_namespace()
     let message = ready(&squatter.sees("waiting", "False", "RoleOwnedByAnother").await).message;
     assert!(message.contains("rightful/events"), "{message}");
 
-    // Recreated at once, it has its role again, whoever waits for it.
+    // Recreated immediately, it owns its role again, regardless of others that wait for it.
     world.delete("events").await;
     world.gone("events").await;
     world.apply("events", &spec).await;
@@ -200,7 +200,7 @@ async fn a_default_name_goes_before_an_older_explicit_one_of_another_namespace()
     assert_eq!(uid, world.resources.get("events").await.unwrap().uid());
 }
 
-/// Two namespaces, and no controller yet.
+/// Two namespaces, without a controller.
 async fn with_squatter(rightful: &str, squatter: &str) -> (World, World) {
     (World::without_controller(rightful).await, World::without_controller(squatter).await)
 }

@@ -1,4 +1,4 @@
-//! IAM shows for a while what was before. Nothing is made twice, nothing flaps, and the wait is bounded.
+//! IAM shows an earlier state for some time. Nothing is created twice, no status flaps, and the wait is bounded.
 
 use serde_json::json;
 use support::{Fault, eventually};
@@ -35,7 +35,7 @@ async fn a_role_that_is_not_visible_yet_is_neither_created_again_nor_called_lost
     world.proxy.saw("GetRole").await;
     assert_eq!(version(&world.resources.get("events").await.unwrap()), version(&settled));
 
-    // An edit meanwhile has to wait for the role to be seen, and says so.
+    // An edit meanwhile waits until IAM shows the role, and the status reports it.
     let mut spec = world.kinesis_spec("events");
     spec["tags"] = json!({"team": "marketing"});
     world.apply("events", &spec).await;
@@ -123,7 +123,7 @@ async fn a_write_that_failed_but_was_made_is_not_taken_for_unmade() {
     let role = world.role("one");
     let first = world.permissions_policy(&role).await.unwrap();
 
-    // The edit reaches IAM, but the answer does not reach us.
+    // The edit reaches IAM, but its answer is lost.
     world.proxy.inject("PutRolePolicy", None, Fault::AppliedThen500);
     let mut edited = world.kinesis_spec("one");
     edited["destination"] = world.kinesis_spec("two")["destination"].clone();
@@ -162,7 +162,7 @@ async fn edit_upon_edit_just_after_a_start_does_not_make_ready_wait_for_ever() {
     world.ready("events").await;
     world.controller.take().unwrap().kill().unwrap();
     world.start_controller().await;
-    // What the earlier process may have written is waited for, at each edit anew.
+    // Possible writes of the earlier process are awaited again at each edit.
     for edit in 0..9 {
         let text = format!("edit {edit}");
         spec["description"] = text.as_str().into();
@@ -203,6 +203,6 @@ async fn a_resource_that_never_had_a_role_is_deleted_right_after_a_start() {
     for name in refused {
         world.gone(name).await;
     }
-    // This is what the status says while an earlier replica's role could still be unseen.
+    // The status has this text while an earlier replica's role could still be invisible.
     assert!(!world.log().contains("has just started"), "{}", world.log());
 }

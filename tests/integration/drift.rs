@@ -1,4 +1,4 @@
-//! Somebody changes the live role. Each kind of change is seen within one resync.
+//! An administrator changes the live role. One resync detects each kind of change.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use support::world::{FOREIGN_TRUST, OTHER_POLICY, POLICY, World, ready};
 const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/boundary";
 const OTHER_BOUNDARY: &str = "arn:aws:iam::111122223333:policy/other";
 
-/// All of a role that a resource declares, and what else is on it.
+/// All parts of a role that a resource declares, and the other policies on it.
 #[derive(Debug, PartialEq)]
 struct Live {
     trust_policy: Value,
@@ -238,7 +238,7 @@ async fn a_list_that_is_older_than_the_role_leads_to_a_look_and_to_no_write() {
     world.proxy.forget_calls();
     world.proxy.saw("GetRole").await;
     world.proxy.saw("ListAttachedRolePolicies").await;
-    // What the check found would be written before the next resyncs check again.
+    // A write for a detected difference would come before the next resyncs.
     world.resyncs(2).await;
     world.ready("events").await;
     assert!(world.proxy.calls().iter().all(|call| !call.is_write()), "{:?}", world.proxy.actions());

@@ -1,4 +1,4 @@
-//! Roles that are not ours.
+//! Roles that the controller does not own.
 
 use serde_json::json;
 

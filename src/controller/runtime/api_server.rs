@@ -1,5 +1,5 @@
 //! The connections to the Kubernetes API server. A connection can die silently, for example when a load balancer drops
-//! the flow. Each request therefore has a deadline, and each watch ends after a few minutes and is renewed. The
+//! the flow. Each request therefore has a deadline, and each watch ends after a short time and is renewed. The
 //! watches, the Lease and everything else have separate connections, so that none waits for another's timeout.
 
 use std::sync::atomic::{AtomicBool, Ordering};
