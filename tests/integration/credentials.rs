@@ -227,7 +227,7 @@ async fn an_sts_that_is_away_is_waited_for_without_a_storm_and_nobody_has_to_act
         assert!(condition(&resource, "Reconciling").is_some(), "{:?}", resource.status);
         assert!(condition(&resource, "Stalled").is_none(), "{:?}", resource.status);
     }
-    // Three attempts immediately, and then with growing pauses.
+    // Three attempts immediately, and then with exponential backoff.
     let asked = world.proxy.sts_calls() - before;
     let bound = 3 * (2 + usize::try_from(since.elapsed().as_secs()).unwrap());
     assert!(asked <= bound, "{asked} calls to STS in {:?}", since.elapsed());

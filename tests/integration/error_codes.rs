@@ -1,5 +1,5 @@
 //! Errors of IAM, one code of each kind: what the user reads, and that the call is retried. The unit tests of
-//! `src/iam/error.rs` and `src/controller/requeue.rs` cover the kind of each code, and the pauses of each kind.
+//! `src/iam/codes.rs` and `src/controller/runtime/requeue.rs` cover the kind of each code, and the pauses of each kind.
 
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
