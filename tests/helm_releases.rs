@@ -1,4 +1,4 @@
-//! What happens to the definition and the resources during the life of Helm releases: upgrade, rollback, uninstall, a
+//! The definition and the resources through the life of Helm releases: upgrade, rollback, uninstall, a
 //! move, a second release. Uses the commands in the documents, Helm 3 and Helm 4, and a separate API server.
 
 #![allow(

@@ -1,4 +1,4 @@
-//! What the shipped IAM policies permit to a holder of the controller's credentials, and that the `CloudFormation`
+//! The permissions of the shipped IAM policies for a holder of the controller's credentials. The `CloudFormation`
 //! template has the same policies.
 
 #![allow(

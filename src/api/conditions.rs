@@ -31,7 +31,7 @@ impl ConditionType {
     /// All types.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// What the condition means, in one sentence.
+    /// The meaning of the condition, in one sentence.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {

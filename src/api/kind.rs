@@ -1,4 +1,4 @@
-//! What distinguishes one kind of resource from another.
+//! The kinds of resource, and how one kind differs from another.
 
 use std::fmt;
 use std::sync::Arc;

@@ -103,7 +103,7 @@ impl RoleResource {
         })
     }
 
-    /// What its status records about the role.
+    /// The state of the role as its status records it.
     #[must_use]
     pub fn held(&self) -> Held {
         let Some(status) = &self.status else { return Held::default() };

@@ -55,7 +55,7 @@ pub(super) fn access_key_in(header: &str) -> Option<&str> {
     header.split_once("Credential=")?.1.split('/').next()
 }
 
-/// What is known about the owner of the credentials.
+/// The known facts about the owner of the credentials.
 #[derive(Debug, Default)]
 struct Known {
     caller: Option<Caller>,

@@ -12,7 +12,7 @@ use thiserror::Error;
 pub struct InvalidIdentifier {
     /// The string, shortened.
     pub seen: String,
-    /// What was expected, with an example.
+    /// The expected form, with an example.
     pub expected: &'static str,
 }
 

@@ -56,8 +56,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What must change in `live` to make it [equivalent](Document::equivalent) to `desired`; empty exactly when nothing
-/// must change.
+/// The changes to `live` that make it [equivalent](Document::equivalent) to `desired`; empty exactly when it already
+/// is.
 #[must_use]
 pub fn differences(desired: &Document, live: &Document) -> Vec<Difference> {
     let (want, have) = (Canonical::of(desired), Canonical::of(live));

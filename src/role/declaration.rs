@@ -52,7 +52,7 @@ pub struct InlinePolicy {
     pub document: Document,
 }
 
-/// What a resource declares about one role. Complete: it can be written to IAM unchanged.
+/// The declaration of one role. Complete: it can be written to IAM unchanged.
 #[derive(Clone, Debug)]
 pub struct Declaration {
     /// Account of the role.
@@ -73,11 +73,11 @@ pub struct Declaration {
     pub tags: BTreeMap<String, String>,
     /// Who can assume the role.
     pub trust_policy: Document,
-    /// What the role can do.
+    /// The permissions of the role.
     pub permissions_policy: InlinePolicy,
     /// Whether undeclared policies are removed.
     pub exclusive_policies: bool,
-    /// What to do with a role that already exists.
+    /// How the controller handles an existing role of this name.
     pub adoption_policy: AdoptionPolicy,
 }
 
@@ -95,7 +95,7 @@ impl Declaration {
     }
 }
 
-/// What a resource's status records about its role.
+/// The state of a role as its resource's status records it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Held {
     /// Id of the role that the resource held last.
@@ -117,11 +117,11 @@ impl Held {
 /// The role that a stored resource declares.
 #[derive(Clone, Debug)]
 pub struct DesiredRole {
-    /// What it declares.
+    /// The declaration.
     pub declaration: Declaration,
     /// Who declares it.
     pub owner: Owner,
-    /// What its status records.
+    /// The state of the role as the status records it.
     pub held: Held,
 }
 

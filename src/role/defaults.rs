@@ -1,4 +1,4 @@
-//! What the controller adds to every role: the prefix of default names, and tags. The values are checked once at
+//! The controller's defaults for every role: the prefix of default names, and tags. The values are checked once at
 //! startup, by the rules of the corresponding fields.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ pub const MAX_TAGS: usize = 46;
 const LONGEST_KEY: usize = 128;
 const LONGEST_VALUE: usize = 256;
 
-/// What the controller adds to every role.
+/// The controller's defaults for every role.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Defaults {
     /// The prefix of all default role names.

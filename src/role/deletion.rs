@@ -1,4 +1,4 @@
-//! What the deletion of a resource does to its role. The controller only changes a role whose tags name this object.
+//! The effect of a resource's deletion on its role. The controller only changes a role whose tags name this object.
 //! Additions by others block the deletion, so that they are not lost with the role.
 
 use crate::policy::PolicyArn;
@@ -8,7 +8,7 @@ use super::observed::ObservedRole;
 use super::ownership::{Owner, Ownership, RESERVED_TAG_PREFIX, is_adopted};
 use super::plan::{Write, undeclared_policies};
 
-/// What to do with the role of a deleted resource.
+/// The action on the role of a deleted resource.
 #[derive(Clone, Debug)]
 pub enum Deletion {
     /// There is no role, or the resource never owned it.
@@ -40,7 +40,7 @@ pub enum Kept {
 pub struct DeletionRequest<'a> {
     /// The resource as the role's tags name it.
     pub owner: &'a Owner,
-    /// What its status records.
+    /// The state of the role as the status records it.
     pub held: &'a Held,
     /// Name of the inline policy that the resource declares.
     pub permissions_policy: &'a str,

@@ -205,7 +205,7 @@ impl Ownership {
     }
 }
 
-/// What this cluster knows about another object that a role's tags name.
+/// The state in this cluster of another object that a role's tags name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Standing {
     /// It exists, or can exist, and owns its role.

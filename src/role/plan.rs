@@ -116,7 +116,7 @@ pub struct Change {
     pub part: Part,
     /// The write.
     pub write: Write,
-    /// What differs between the spec and the live role. Empty for a step that only prepares others, such as removing
+    /// The differences between the spec and the live role. Empty for a step that only prepares others, such as removing
     /// the permissions policy temporarily.
     pub differences: Vec<Difference>,
 }

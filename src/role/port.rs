@@ -1,4 +1,5 @@
-//! What the controller needs from the IAM of an account. The AWS SDK is one implementation, a map in memory another.
+//! The interface between the controller and the IAM of an account. The AWS SDK is one implementation, a map in memory
+//! another.
 
 use futures::future::BoxFuture;
 
@@ -12,7 +13,7 @@ use super::plan::Write;
 /// The answer to a call.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, IamError>>;
 
-/// What IAM returns for a new role.
+/// IAM's answer to the creation of a role.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RoleIdentity {
     /// ARN of the role.

@@ -1,5 +1,6 @@
-//! What each AWS service needs from the role with which it sends events: one entry and one file per service. Only this
-//! folder and the file of a kind name a service. Pure: it builds documents from what a resource declares.
+//! The documents that each AWS service needs on the role with which it sends events: one entry and one file per
+//! service. Only this folder and the file of a kind name a service. Pure: it builds documents from what a resource
+//! declares.
 
 mod destination;
 mod pinpoint;
@@ -188,8 +189,8 @@ impl EventStream {
         Document::from_value(&json!({"Version": VERSION, "Statement": [statement]}))
     }
 
-    /// What the role can do: put records to the stream, describe it, and use the customer managed key of an encrypted
-    /// stream.
+    /// The permissions of the role: put records to the stream, describe it, and use the customer managed key of an
+    /// encrypted stream.
     ///
     /// # Errors
     /// When the document is malformed, which is a defect.
@@ -206,7 +207,7 @@ impl EventStream {
     }
 }
 
-/// What a producer needs on the key that encrypts the stream.
+/// The permissions that a producer needs on the key that encrypts the stream.
 ///
 /// Kinesis: `kms:GenerateDataKey`, limited to this stream by the encryption context that Kinesis sends (Kinesis
 /// developer guide, "Permissions to use user-generated KMS keys", `permissions-user-key-KMS`).

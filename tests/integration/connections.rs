@@ -1,4 +1,4 @@
-//! What happens to the controller when its connection to the API server fails: connections that die silently, an
+//! The controller when its connection to the API server fails: connections that die silently, an
 //! unavailable API server, denied namespaces.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the controller adds to every role: tags, and the prefix of default names.
+//! The controller's defaults for every role: tags, and the prefix of default names.
 
 use std::process::{Command, Stdio};
 

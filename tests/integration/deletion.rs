@@ -1,4 +1,4 @@
-//! What happens to a role when its resource is deleted.
+//! The role of a resource that is deleted.
 
 use kube::api::{Patch, PatchParams};
 use serde_json::json;

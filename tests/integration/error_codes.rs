@@ -9,7 +9,7 @@ use support::Fault;
 
 use support::world::{World, condition, ready};
 
-/// What must happen before it can succeed.
+/// The condition for the call to succeed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Needs {
     /// Nothing: it is retried without a resync, and the resource is `Reconciling`.

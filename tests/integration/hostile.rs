@@ -1,4 +1,4 @@
-//! What a hostile or careless author can declare, and what others can do to a live role: each row has its verdict, and
+//! Hostile or careless declarations, and hostile changes to a live role: each row has its verdict, and
 //! no row causes a write.
 
 use std::collections::BTreeMap;

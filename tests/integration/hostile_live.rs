@@ -1,4 +1,4 @@
-//! What others can put on a role that a resource owns: odd names, texts and documents, and another role with its name.
+//! Hostile additions to a role that a resource owns: odd names, texts and documents, and another role with its name.
 //! Reports are one bounded line each, and there are no writes where none are permitted.
 
 use aws_sdk_iam::types::Tag;

@@ -1,4 +1,4 @@
-//! What a role grants after each write of an update: never more than before or after the update. The exception is the
+//! The grants of a role after each write of an update: never more than before or after the update. The exception is the
 //! state after a boundary is replaced, when the documents are still the old ones.
 
 use std::sync::{Arc, Mutex};

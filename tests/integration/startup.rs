@@ -1,4 +1,4 @@
-//! What a controller reports when something is missing at startup.
+//! The controller's reports when something is missing at startup.
 
 use std::process::{Command, Stdio};
 

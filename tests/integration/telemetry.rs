@@ -1,4 +1,4 @@
-//! What the controller's logs and traces contain, and what they never contain.
+//! The contents of the controller's logs and traces, and what they never contain.
 
 use std::process::{Command, Stdio};
 

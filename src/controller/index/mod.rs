@@ -231,8 +231,8 @@ impl Index {
         state.claims.note_holder(role, &key).then_some(key)
     }
 
-    /// What is known about the object in the tags of `role`, when another resource of its cluster declares that role.
-    /// An object outside the watched scope counts as existing. A recreated object counts as claiming its role again.
+    /// The state of the object in the tags of `role`, when another resource of its cluster declares that role. An
+    /// object outside the watched scope counts as existing. A recreated object counts as claiming its role again.
     pub(crate) fn standing(&self, owner: &Owner, role: &RoleKey) -> Standing {
         let Some(key) = Key::of_owner(owner) else {
             return Standing::Keeps;

@@ -212,7 +212,7 @@ impl Inputs<'_> {
         seen.or_else(known).or_else(expected)
     }
 
-    /// Whether an object that IAM does not know has been unknown for so long that it does not exist.
+    /// Whether an object that IAM does not know has been missing long enough to count as nonexistent.
     fn is_not_to_be(&self, kind: ErrorKind) -> bool {
         matches!(kind, ErrorKind::InvalidPrincipal | ErrorKind::MissingBoundary)
             && unready_for(self.resource, self.now) > self.propagation

@@ -172,7 +172,7 @@ fn is_refused(error: &watcher::Error) -> bool {
     matches!(answer.code, 400 | 405 | 422)
 }
 
-/// What was reported about a watch.
+/// The last report about a watch.
 struct Told<'a> {
     watch: &'a Watch,
     listed: Option<oneshot::Sender<()>>,
