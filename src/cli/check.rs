@@ -12,7 +12,7 @@ use crate::timing::Timing;
 use super::connect::{self, Cluster, Where};
 use super::{Error, print};
 
-/// Flags of `streamrole check`: those of `streamrole run` that say what it works with.
+/// Flags of `streamrole check`: the flags of `streamrole run` for the cluster, the namespaces and the Lease.
 #[derive(ClapArgs, Debug)]
 pub(super) struct Args {
     #[command(flatten)]

@@ -13,10 +13,11 @@ use crate::timing::Timing;
 
 use super::Error;
 
-/// Flags that say what the controller works with. The cluster is that of KUBECONFIG, or the one the process runs in.
+/// Flags for the cluster, the namespaces and the Lease. The cluster is that of KUBECONFIG, or the one that the process
+/// runs in.
 #[derive(Args, Debug)]
 pub(super) struct Where {
-    /// Watch this namespace only; can be repeated. Without it, all namespaces are watched.
+    /// Watch only this namespace; can be repeated. By default, all namespaces are watched.
     #[arg(
         long,
         env = "STREAMROLE_WATCH_NAMESPACE",
@@ -25,13 +26,13 @@ pub(super) struct Where {
     )]
     pub watch_namespace: Vec<String>,
 
-    /// Identity of the cluster, which the roles are tagged with. Without it, the uid of the namespace kube-system: give it
-    /// where the controller may not get that namespace, and in a cluster that was restored from another one's backup.
-    /// Roles that are tagged with another identity are another cluster's.
+    /// Identity of the cluster in the tags of its roles. Default: the uid of the namespace kube-system. Set it where
+    /// the controller cannot read that namespace, and in a cluster that was restored from another cluster's backup.
+    /// Roles tagged with another identity belong to another cluster.
     #[arg(long, env = "STREAMROLE_CLUSTER_ID", value_parser = ClusterId::parse, value_name = "ID")]
     pub cluster_id: Option<ClusterId>,
 
-    /// Of several replicas let one work, chosen by a Lease; the others stand by.
+    /// Elect a leader among the replicas through a Lease; the others are on standby.
     #[arg(long, env = "STREAMROLE_LEADER_ELECTION")]
     pub leader_election: bool,
 
@@ -45,7 +46,7 @@ pub(super) struct Where {
     )]
     pub lease_name: String,
 
-    /// Namespace of the Lease. Without it, the one of the pod or of the kubeconfig's context.
+    /// Namespace of the Lease. Default: the namespace of the pod or of the kubeconfig's context.
     #[arg(
         long,
         env = "STREAMROLE_LEASE_NAMESPACE",

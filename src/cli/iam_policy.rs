@@ -9,10 +9,10 @@ use crate::role::{RoleName, RolePath};
 
 use super::Error;
 
-/// Flags of `streamrole iam-policy`. What is not given stays a placeholder, as in `${account_id}`.
+/// Flags of `streamrole iam-policy`. A value that is not given stays a placeholder, as in `${account_id}`.
 #[derive(ClapArgs, Debug)]
 pub(super) struct Args {
-    /// Which policy.
+    /// The policy to print.
     #[arg(value_enum, default_value = "controller")]
     policy: PermissionsPolicy,
 
@@ -24,11 +24,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "ACCOUNT", value_parser = account)]
     account_id: Option<String>,
 
-    /// How the roles' paths and names begin, as in /streaming/ or /streaming- or / for all.
+    /// Prefix of the roles' paths and names, as in /streaming/ or /streaming-, or / for all.
     #[arg(long, value_name = "PREFIX", value_parser = prefix)]
     role_prefix: Option<String>,
 
-    /// Uid of the cluster's namespace kube-system.
+    /// Uid of the namespace kube-system of the cluster.
     #[arg(long, value_name = "UID", value_parser = cluster_uid)]
     cluster_uid: Option<String>,
 

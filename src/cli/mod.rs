@@ -30,13 +30,14 @@ struct Cli {
 enum Command {
     /// Run the controller.
     Run(run::Args),
-    /// Say whether a controller could work from here: the cluster, its rights there, AWS. Changes nothing.
+    /// Check whether a controller could work in this environment: the cluster, its permissions there, AWS. Changes
+    /// nothing.
     Check(check::Args),
     /// Print the CustomResourceDefinition that the cluster needs.
     Crd(crd::Args),
     /// Print the reference of the resource as Markdown.
     Reference,
-    /// Print a role that the controller needs in the cluster.
+    /// Print an RBAC role that the controller needs in the cluster.
     Rbac(rbac::Args),
     /// Print an IAM policy for the controller's own role.
     IamPolicy(iam_policy::Args),

@@ -12,17 +12,17 @@ use crate::role::{ADOPTED_TAG, Action, CLUSTER_TAG};
 /// One of the policies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum PermissionsPolicy {
-    /// What the controller needs: it writes only to roles that carry its cluster's tag
+    /// The controller's permissions: it writes only to roles that carry its cluster's tag
     Controller,
     /// Instead of the first: the same without conditions on tags
     WithoutTags,
-    /// Beside the first: to adopt roles without an owner (`adoptionPolicy: Adopt`)
+    /// In addition to the first: adopt roles without an owner (`adoptionPolicy: Adopt`)
     Adoption,
-    /// Beside the first: to take roles over from another cluster (`adoptionPolicy: TakeOver`)
+    /// In addition to the first: take over roles from another cluster (`adoptionPolicy: TakeOver`)
     TakeOver,
-    /// Beside any: no role without this permissions boundary
+    /// In addition to any: no role without this permissions boundary
     Boundary,
-    /// Beside any: the controller never writes to its own role
+    /// In addition to any: the controller never writes to its own role
     OwnRole,
 }
 

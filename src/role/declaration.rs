@@ -12,34 +12,34 @@ use super::name::{RoleKey, RoleName, RolePath};
 use super::observed::ObservedRole;
 use super::ownership::Owner;
 
-/// What to do when a role of the declared name exists already.
+/// How the controller handles an existing role of the declared name.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum AdoptionPolicy {
-    /// Leave it alone.
+    /// Leave it unchanged.
     #[default]
     Never,
-    /// Take it over, unless a resource owns it.
+    /// Adopt it, unless a resource owns it.
     Adopt,
-    /// Take it over, also from a resource of another cluster.
+    /// Adopt it, or take it over from a resource of another cluster.
     TakeOver,
 }
 
-/// What happens to the role when the resource is deleted.
+/// Whether the role is deleted or kept when the resource is deleted.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum DeletionPolicy {
     /// The role is deleted.
     Delete,
-    /// The role stays, without the controller's ownership tags.
+    /// The role is kept, without the controller's ownership tags.
     Retain,
 }
 
-/// What to do about a difference between the live role and the declaration.
+/// How the controller handles a difference between the live role and the spec.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum DriftPolicy {
     /// Repair it.
     #[default]
     Correct,
-    /// Write nothing, list it in the status.
+    /// Write nothing, and list it in the status.
     Report,
 }
 
