@@ -1,7 +1,6 @@
-//! `streamrole` keeps IAM roles that let an AWS service send events equal to what Kubernetes resources declare.
+//! `streamrole` keeps the IAM roles with which an AWS service sends events in sync with Kubernetes resources.
 //!
-//! Which module holds what, and which other modules it may use, is in ARCHITECTURE.md; `tests/modules.rs` holds the code to
-//! it.
+//! ARCHITECTURE.md documents which module holds what, and which modules it can use; `tests/modules.rs` enforces it.
 
 pub mod api;
 pub mod cli;

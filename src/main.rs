@@ -1,4 +1,4 @@
-//! The `streamrole` binary; all of it is in the library.
+//! The `streamrole` binary; the library has all the code.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,4 @@
-//! How long the program waits for anything, and what it takes for the time of day: one value, so that tests run the real
-//! code with other times.
+//! Every wait of the program, and its time of day, in one value. Tests run the real code with other times.
 
 use std::time::Duration;
 
@@ -11,10 +10,10 @@ pub struct Timing {
     /// The time of day.
     pub now: fn() -> Timestamp,
 
-    /// How long other replicas leave a Lease alone that they see unchanged.
+    /// How long other replicas wait for an unchanged Lease to expire.
     pub lease_duration: Duration,
-    /// How long a leader works after it sent the renewal that was granted. What is left of `lease_duration` is longer than
-    /// an attempt of a call to IAM can take, so that one which left at the last moment has ended before another leads.
+    /// How long a leader works after it sent the last successful renewal. The rest of `lease_duration` is longer than
+    /// an attempt of a call to IAM, so an attempt that starts at the last moment ends before another replica leads.
     pub renew_deadline: Duration,
     /// How often the leader renews its Lease.
     pub renew_period: Duration,
@@ -25,12 +24,12 @@ pub struct Timing {
 
     /// How long an answer of the API server can take to begin, and each part of it to follow.
     pub api_timeout: Duration,
-    /// How long a watch lasts. One that the API server does not end by then, and that sends nothing for 5 s more, is given
-    /// up: so long the controller is blind at most, where a connection dies in silence.
+    /// How long a watch lasts. If the API server does not end it by then, and sends nothing for 5 s more, the
+    /// controller drops it. This bounds how long the controller misses changes when a connection dies silently.
     pub watch_length: Duration,
-    /// After how much silence of the API server the controller is not ready.
+    /// The silence of the API server after which the controller is not ready.
     pub watch_silence: Duration,
-    /// How long a status is written again when others keep writing to the resource.
+    /// How long writing a status is retried while others write to the resource.
     pub status_conflicts: Duration,
     /// How long the API server can take for one event.
     pub event_timeout: Duration,
@@ -40,29 +39,29 @@ pub struct Timing {
     pub iam_attempt_timeout: Duration,
     /// How long a call to IAM can take with all its attempts.
     pub iam_call_timeout: Duration,
-    /// How long a read of IAM can be older than a write. AWS gives no bound; seconds are usual.
+    /// How long a read of IAM can be older than a write. AWS documents no bound; seconds are usual.
     pub iam_consistency: Duration,
-    /// How long a principal or a boundary that IAM does not know can be one that it does not know yet.
+    /// How long a principal or a boundary that IAM does not know can be too new for IAM.
     pub iam_propagation: Duration,
 
-    /// The first pause before a retry of what is expected to pass; the pauses grow from there.
+    /// The first pause before a retry after a temporary failure; the pauses grow from there.
     pub first_retry: Duration,
-    /// The same where someone has to act outside of Kubernetes.
+    /// The same when someone has to act outside of Kubernetes.
     pub first_slow_retry: Duration,
-    /// The longest pause before a role is observed again that IAM does not show yet as it was written, or that another
-    /// resource writes to: both pass within seconds, and edit upon edit must not make the pauses grow.
+    /// The longest pause before a role is observed again when IAM does not show a write yet, or when another resource
+    /// writes to the role. Both pass within seconds, and repeated edits must not make the pauses grow.
     pub longest_consistency_retry: Duration,
-    /// When the API server is asked again for an object that it does not know.
+    /// The pause before the API server is asked again for an object that it does not know.
     pub unknown_object_retry: Duration,
     /// The longest pause before a failed resync is retried.
     pub resync_retry: Duration,
     /// The least time between two reconciles of one object that were requested by annotation.
     pub request_interval: Duration,
-    /// How long a role is kept for a resource that was deleted, in case it is being recreated.
+    /// How long a role is reserved for a deleted resource, in case it is being recreated.
     pub reservation: Duration,
 
-    /// How long running reconciles can take to end once the process is asked to stop. With the Lease, the events and 5 s for
-    /// traces that is below the 30 s that Kubernetes gives a pod by default.
+    /// How long running reconciles can take to end after the stop signal. With the Lease, the events and 5 s for
+    /// traces, the total is below the 30 s that Kubernetes gives a pod by default.
     pub drain: Duration,
     /// How long the last events can take after that.
     pub event_flush: Duration,

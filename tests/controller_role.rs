@@ -1,5 +1,5 @@
-//! Where the Terraform module and the `CloudFormation` template put the controller's own role: at a path that no managed
-//! role can have.
+//! The path of the controller's own role in the Terraform module and the `CloudFormation` template: no managed role can
+//! have that path.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -18,7 +18,7 @@ fn the_template_refuses_each_prefix_of_the_controller_s_own_role() {
     let own = &template["Resources"]["OwnRolePolicy"]["Properties"]["PolicyDocument"];
     assert_eq!(own["Statement"][0]["Resource"], json!({"Fn::GetAtt": ["Role", "Arn"]}));
 
-    // What is no longer than the path, by the rule; what is longer, by the pattern.
+    // The rule excludes prefixes up to the length of the path; the pattern excludes longer ones.
     let rule = &template["Rules"]["RolePrefixLeavesOwnRole"]["Assertions"][0]["Assert"];
     let refused = &rule["Fn::Not"][0]["Fn::Contains"];
     let prefixes: Vec<_> = (1..=PATH.len()).map(|length| PATH.get(..length).unwrap()).collect();

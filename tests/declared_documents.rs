@@ -1,5 +1,5 @@
-//! The documents that a resource declares, held against AWS's own page, in its older form (2018 to 2022)
-//! without conditions and in that of today.
+//! The documents that a resource declares, compared with AWS's page: its older form (2018 to 2022) without conditions,
+//! and its current form.
 
 #![allow(
     clippy::unwrap_used,

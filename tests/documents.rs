@@ -1,4 +1,4 @@
-//! The documents name what there is, and nothing that there is not.
+//! The documents name everything that exists, and nothing else.
 
 #![allow(clippy::indexing_slicing, reason = "of JSON")]
 
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use streamrole::api::{KINDS, Reason, json_schema};
 
-/// The names in the first column of the table with this head.
+/// The names in the first column of the table with this header.
 fn named<'a>(document: &'a str, head: &str) -> BTreeSet<&'a str> {
     let table = document.lines().skip_while(|line| !line.starts_with(head)).skip(2);
     let rows = table.take_while(|line| line.starts_with('|'));

@@ -1,6 +1,6 @@
-//! One namespace does its worst: thousands of resources that name one role, some near the size limit of an object,
-//! and reconciles requested without pause. Another namespace does not notice. `make measure` sends the whole
-//! flood and asserts how soon and in how much memory; `make test` sends a tenth and asserts that nothing is blocked.
+//! A hostile namespace: thousands of resources that name the same role, some near the size limit of an object, and
+//! endless requests for reconciles. Another namespace is not affected. `make measure` sends the whole flood and asserts
+//! time and memory; `make test` sends a tenth and asserts that nothing is blocked.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,17 +30,17 @@ use support::{
 const LATENCY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// In bytes; the API server takes objects of up to about 1.5 MB.
+/// In bytes; the API server accepts objects of up to about 1.5 MB.
 const STUFFING: usize = 1_200_000;
 
-/// Resources that name one role, and how many are near the size limit.
+/// The number of resources that name the role, and how many of them are near the size limit.
 const fn load(measured: bool) -> (usize, usize) {
     if measured { (5000, 100) } else { (600, 10) }
 }
 
-/// How soon another namespace's new resource is ready.
+/// The limit for a new resource in another namespace to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(5);
-/// How soon `/healthz` answers, 99 times of 100.
+/// The limit for answers of `/healthz`, 99 times of 100.
 const HEALTHY_WITHIN: Duration = Duration::from_millis(250);
 const MEMORY_MB: f64 = 100.0;
 
@@ -55,7 +55,7 @@ fn resource(namespace: &str, name: &str, role: Option<&str>) -> Value {
     manifest(&json!({"name": name, "namespace": namespace}), &spec)
 }
 
-/// Labels of this many bytes in all.
+/// Labels with this total size, in bytes.
 fn stuffing() -> BTreeMap<String, String> {
     let value = "x".repeat(63);
     (0..STUFFING / 150)
@@ -98,7 +98,7 @@ impl Town {
         Api::namespaced(self.client.clone(), "quiet")
     }
 
-    /// Creates a resource in the other namespace and gives how long it takes to be ready.
+    /// Creates a resource in the other namespace and returns the time until it is ready.
     async fn newcomer(&self, name: &str, controller: &Controller) -> Duration {
         let created = Instant::now();
         create(&self.client, [resource("quiet", name, None)].into_iter(), 1).await;
@@ -111,11 +111,11 @@ impl Town {
         created.elapsed()
     }
 
-    /// Waits until every resource of the loud namespace has been told whose role it is.
+    /// Waits until the status of every resource of the loud namespace names the owner of its role.
     async fn settled(&self, controller: &Controller) {
         let loud: Api<PinpointEventStreamRole> = Api::namespaced(self.client.clone(), "loud");
         eventually_within(PATIENCE, "the loud namespace to be settled", || async {
-            // The answer of the API server is as large as all objects: those that are not settled are few at the end.
+            // The API server's answer is as large as all listed objects: only a few are unsettled at the end.
             let unsettled = ListParams::default()
                 .fields("status.reason!=Synced,status.reason!=RoleOwnedByAnother")
                 .limit(1);
@@ -137,7 +137,7 @@ impl Town {
     }
 }
 
-/// Returns when another resync has ended.
+/// Returns after a further resync.
 async fn resynced(controller: &Controller) {
     let name = "streamrole_last_resync_timestamp_seconds";
     let before = controller.metric(name).await;
@@ -148,7 +148,7 @@ async fn resynced(controller: &Controller) {
     .await;
 }
 
-/// Asks `/healthz` again and again, until it is told to stop.
+/// Requests `/healthz` repeatedly until `stop` is set.
 async fn ask_for_health(url: String, stop: Arc<AtomicBool>, took: Arc<Mutex<Vec<Duration>>>) {
     while !stop.load(Ordering::Relaxed) {
         let asked = Instant::now();
@@ -160,7 +160,7 @@ async fn ask_for_health(url: String, stop: Arc<AtomicBool>, took: Arc<Mutex<Vec<
     }
 }
 
-/// Requests reconciles of one resource again and again, until it is told to stop.
+/// Requests reconciles of one resource repeatedly until `stop` is set.
 async fn request_reconciles(client: Client, name: &'static str, stop: Arc<AtomicBool>) {
     let loud: Api<PinpointEventStreamRole> = Api::namespaced(client, "loud");
     for request in 0_usize.. {
@@ -208,8 +208,8 @@ async fn a_namespace_that_does_its_worst_does_not_hold_up_another() {
     }
     flood.await.unwrap();
     assert!(ready.len() > 1, "one becomes ready after the other while the flood comes");
-    // What these cost the API server while they are written delays every client's watch: here it is what they cost once
-    // they are there.
+    // Writing these objects slows the API server and delays every client's watch. The test measures their cost
+    // afterwards.
     let labels = serde_json::to_value(stuffing()).unwrap();
     let manifests = (0..stuffed).map(|index| {
         let mut manifest = resource("loud", &format!("s-{index:04}"), Some("shared"));
@@ -232,7 +232,7 @@ async fn a_namespace_that_does_its_worst_does_not_hold_up_another() {
     health.await.unwrap();
     requests.await.unwrap();
 
-    // What the flood costs IAM once it is idle: the two lists of each resync and nothing else.
+    // The flood's calls to IAM when the controller is idle: only the two lists of each resync.
     eventually_within(PATIENCE, "an idle resync", || async {
         resynced(&controller).await;
         town.iam.forget_calls();
@@ -247,7 +247,7 @@ async fn a_namespace_that_does_its_worst_does_not_hold_up_another() {
     let grown = controller.process().peak_memory_mb().unwrap();
     assert_eq!(controller.stop().unwrap(), 0);
 
-    // All of it is there at a start.
+    // All of the flood exists at startup.
     let controller = town.controller();
     eventually_within(PATIENCE, "the next start to lead", || async {
         let leads = controller.metric("streamrole_leader").await;

@@ -1,5 +1,5 @@
-//! What is generated from the code is as the code has it. `make generate` writes these files. Also what
-//! `streamrole iam-policy` fills in and what it refuses.
+//! Generated files match the code. `make generate` writes these files. Also tests what `streamrole iam-policy` fills in
+//! and what it rejects.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -95,7 +95,7 @@ fn an_iam_policy_is_not_printed_with_what_its_flags_cannot_mean() {
     const ACCEPTED: &str = "/ for all";
     let upper = CLUSTER.to_uppercase();
     let table: [(&[&str], &str); 34] = [
-        // What a command in $(…) prints when it fails: nothing.
+        // A failing command in $(…) prints nothing.
         (&["--cluster-uid", ""], PRINTS_UID),
         (&["--cluster-uid="], PRINTS_UID),
         (&["take-over", "--other-cluster-uid", ""], PRINTS_UID),
@@ -127,7 +127,7 @@ fn an_iam_policy_is_not_printed_with_what_its_flags_cannot_mean() {
         (&["boundary", "--boundary-arn", "arn:aws:iam::111122223333:role/most"], "managed policy"),
         (&["own-role", "--controller-role-arn", ""], PRINTS_ROLE),
         (
-            // What GetCallerIdentity says of the controller.
+            // The controller's ARN from GetCallerIdentity.
             &[
                 "own-role",
                 "--controller-role-arn",
@@ -137,7 +137,7 @@ fn an_iam_policy_is_not_printed_with_what_its_flags_cannot_mean() {
         ),
         (&["own-role", "--controller-role-arn", "arn:aws:iam::111122223333:role/*"], PRINTS_ROLE),
         (&["own-role", "--controller-role-arn", "arn:aws:iam::111122223333:user/me"], PRINTS_ROLE),
-        // Each is right by itself.
+        // Each is valid alone.
         (
             &[
                 "own-role",

@@ -1,5 +1,6 @@
-//! When the leader is gone another replica works, and IAM never sees two of them: under load, with many resources. How
-//! soon it works is asserted by `make measure`, which runs one test after the other with ten times the load.
+//! When the leader ends, another replica takes over, and IAM never sees two of them, under load and with many
+//! resources. `make measure` asserts the duration of the handover; it runs the tests one at a time with ten times the
+//! load.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,12 +20,12 @@ use support::{By, MemoryIam, Proxy, Replica, create_resources, eventually_within
 
 const LATENCY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_mins(2);
-/// From SIGKILL to the other's first call: the lease's 10 s and what it takes to see that.
+/// From SIGKILL to the next leader's first call: the Lease's 12 s and the time to observe its expiry.
 const AFTER_KILL: Duration = Duration::from_secs(15);
-/// From SIGTERM to the other's first call, when the leader has work under way.
+/// From SIGTERM to the next leader's first call, when the leader has calls in progress.
 const AFTER_TERM: Duration = Duration::from_secs(2);
 
-/// A world before an IAM in memory, and the proxies of the replicas so far.
+/// A world with an IAM in memory, and the proxies of the replicas so far.
 struct Cluster {
     world: World,
     iam: MemoryIam,
@@ -44,14 +45,14 @@ impl Cluster {
         create_resources(&self.world.client, all).await.unwrap();
     }
 
-    /// Starts a replica and waits until it is ready, to lead or on standby.
+    /// Starts a replica and waits until it is ready, as leader or on standby.
     async fn replica(&self) -> Replica {
         let replica = Replica::start(&self.world).await;
         replica.is_ready().await;
         replica
     }
 
-    /// Ends the leader by this signal, and gives which of the others called IAM then, and how long that took.
+    /// Ends the leader with this signal. Returns which of the others called IAM next, and how long that took.
     async fn hand_over(
         &mut self,
         leader: Replica,
@@ -65,7 +66,7 @@ impl Cluster {
         (next, first.duration_since(ended))
     }
 
-    /// Waits until the replica, which was asked to end, has ended, and gives what it called.
+    /// Waits until a replica that was asked to stop has ended, and returns its calls.
     async fn retire(&mut self, replica: Replica) -> Vec<String> {
         let Replica { controller, proxy } = replica;
         let done = tokio::task::spawn_blocking(move || controller.wait());
@@ -75,7 +76,7 @@ impl Cluster {
         calls
     }
 
-    /// At no time did two replicas call IAM.
+    /// Asserts that two replicas never called IAM concurrently.
     fn assert_one_at_a_time(&self, last: &Replica) {
         let proxies = self.retired.iter().chain([&last.proxy]);
         let times: Vec<_> = proxies.filter_map(Proxy::first_and_last_call).collect();
@@ -87,7 +88,7 @@ impl Cluster {
     }
 }
 
-/// Which of the replicas was the first to call IAM, and when.
+/// The index of the first replica to call IAM, and the time.
 async fn calls_iam(replicas: &[&Replica]) -> (usize, Instant) {
     eventually_within(PATIENCE, "a replica to call IAM", || async {
         let first = |replica: &&Replica| replica.proxy.first_and_last_call().map(|(at, _)| at);
@@ -118,7 +119,7 @@ async fn of_leaders_killed_and_stopped_under_load_no_two_ever_write() {
             let name = format!("events-{}", edit % resources);
             let patch = Patch::Merge(json!({"spec": {"description": format!("edit {edit}")}}));
             api.patch(&name, &PatchParams::default(), &patch).await.unwrap();
-            // A pace, not a wait: about as many edits as one worker can follow.
+            // A pace, not a wait: about as many edits as one worker can process.
             tokio::time::sleep(2 * LATENCY).await;
         }
     });
@@ -126,7 +127,7 @@ async fn of_leaders_killed_and_stopped_under_load_no_two_ever_write() {
     for round in 0..kills + 2 {
         let next = cluster.replica().await;
         assert!(next.proxy.first_and_last_call().is_none(), "it stands by");
-        // The last two go in order.
+        // The last two replicas end in order.
         let (signal, times) =
             if round < kills { ("KILL", &mut killed) } else { ("TERM", &mut stopped) };
         times.push(cluster.hand_over(leader, &[&next], signal).await.1);
@@ -164,12 +165,12 @@ async fn a_rolling_restart_of_both_replicas_makes_at_most_five_calls() {
     cluster.world.all_ready().await;
     let second = cluster.replica().await;
 
-    // As a Deployment does it: a new one is ready before an old one goes. Which of those that stand by leads then is
-    // nobody's choice.
+    // As in a rollout of a Deployment: a new replica is ready before an old one ends. Any replica on standby can lead
+    // next.
     let third = cluster.replica().await;
     let others = [&second, &third];
     let (next, hand_over) = cluster.hand_over(first, &others, "TERM").await;
-    // That a replica has made all its calls: it has compared all roles.
+    // After comparing all roles, a replica has made all its calls.
     others[next].controller.compared().await;
     let fourth = cluster.replica().await;
     let led_by_old = next == 0;

@@ -1,5 +1,5 @@
-//! What becomes of the definition and the resources as releases of the chart come and go: upgrade, rollback, uninstall, a
-//! move, a second release. By the commands that the documents name, with Helm 3 and Helm 4, on an API server of its own.
+//! The definition and the resources through the life of Helm releases: upgrade, rollback, uninstall, a
+//! move, a second release. Uses the commands in the documents, Helm 3 and Helm 4, and a separate API server.
 
 #![allow(
     clippy::unwrap_used,
@@ -100,7 +100,7 @@ impl Cluster {
         serde_json::from_str(&json.unwrap()).unwrap()
     }
 
-    /// A resource, as soon as the definition is there.
+    /// Creates a resource as soon as the definition exists.
     async fn declare(&self) {
         self.kubectl(&["wait", "--for=condition=Established", CRD]).await.unwrap();
         let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/samples/kinesis.yaml");
@@ -110,7 +110,7 @@ impl Cluster {
         .await;
     }
 
-    /// The resource gets the newer field as soon as its definition has it.
+    /// Sets the newer field on the resource as soon as its definition has it.
     async fn use_the_newer_field(&self) {
         let patch = json!({"spec": {NEWER: "Report"}}).to_string();
         eventually("the field to be kept", || async {
@@ -130,20 +130,20 @@ impl Cluster {
         schema["properties"]["spec"]["properties"].get(NEWER).is_some()
     }
 
-    /// An uninstallation has left the definition alone. One that is being deleted is there for a while too.
+    /// Asserts that an uninstall keeps the definition. A definition that is being deleted still exists for some time.
     async fn definition_stays(&self) {
         let definition = self.get(&[CRD]).await;
         assert!(definition["metadata"].get("deletionTimestamp").is_none(), "it is being deleted");
     }
 
-    /// Name and namespace of the release that Helm takes for the definition's owner.
+    /// Name and namespace of the release that owns the definition in Helm's view.
     async fn owner(&self) -> [Value; 2] {
         let annotations = &self.get(&[CRD]).await["metadata"]["annotations"];
         ["name", "namespace"]
             .map(|part| annotations[format!("meta.helm.sh/release-{part}")].clone())
     }
 
-    /// Kind and name of everything that these releases made, but for the definition.
+    /// Kind and name of every object of these releases, except the definition.
     async fn made_by(&self, release: &str) -> Vec<String> {
         let kinds = "clusterroles,clusterrolebindings,roles,rolebindings,deployments,services,serviceaccounts,networkpolicies,poddisruptionbudgets,validatingadmissionpolicies,validatingadmissionpolicybindings";
         let label = format!("--selector=app.kubernetes.io/instance={release}");
@@ -163,7 +163,7 @@ async fn the_definition_survives(helm: &str) {
     assert!(cluster.definition_has_the_newer_field().await, "an upgrade brings the newer");
     cluster.use_the_newer_field().await;
 
-    // What docs/upgrading.md warns of.
+    // The rollback that docs/upgrading.md warns about.
     cluster.succeeds(NAMESPACE, "rollback streamrole 1").await;
     assert!(!cluster.definition_has_the_newer_field().await, "a rollback brings the older back");
     eventually("the field to be lost", || async {
@@ -171,7 +171,7 @@ async fn the_definition_survives(helm: &str) {
     })
     .await;
 
-    // What it says instead.
+    // The alternative that it recommends.
     cluster.succeeds(NAMESPACE, "upgrade streamrole CHART").await;
     cluster.use_the_newer_field().await;
     let back = "upgrade streamrole CHART --reset-then-reuse-values --set crds.install=false";
@@ -200,7 +200,7 @@ async fn the_definition_survives(helm: &str) {
     assert_eq!(cluster.made_by("moved").await, Vec::<String>::new());
     cluster.definition_stays().await;
 
-    // Installed anew as before, without a hand on the definition.
+    // Installed again as before, without management of the definition.
     let without = "install streamrole CHART --set crds.install=false";
     cluster.succeeds(NAMESPACE, without).await;
     assert_eq!(cluster.owner().await, ["moved", "platform"]);
@@ -215,7 +215,7 @@ async fn a_second_release_lives_beside_the_first(helm: &str) {
     cluster.declare().await;
     let there = cluster.made_by("streamrole").await;
 
-    // The objects without a namespace would be the first's.
+    // The objects without a namespace would belong to the first release.
     let same = "install streamrole CHART --create-namespace --set crds.install=false";
     cluster.refused("team", same, "invalid ownership metadata").await;
     let second = "install streamrole-team CHART --create-namespace --set crds.install=false,controller.watchNamespaces={kube-public}";
@@ -229,7 +229,7 @@ async fn a_second_release_lives_beside_the_first(helm: &str) {
     assert_eq!(cluster.made_by("streamrole-team").await, of_second);
     cluster.definition_stays().await;
 
-    // From then on the second brings the definition.
+    // From then on, the second release manages the definition.
     let take = "upgrade streamrole-team CHART --reset-then-reuse-values --set crds.install=true";
     cluster.refused("team", take, "invalid ownership metadata").await;
     cluster.succeeds("team", &format!("{take} --take-ownership")).await;

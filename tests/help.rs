@@ -1,4 +1,4 @@
-//! What `--help` of each command prints. After a change, `INSTA_UPDATE=always cargo test --test help` accepts it.
+//! The `--help` output of each command. After a change, `INSTA_UPDATE=always cargo test --test help` accepts it.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,7 +6,7 @@ use std::process::Command;
 
 fn help_of(command: Option<&str>) -> String {
     let mut streamrole = Command::new(env!("CARGO_BIN_EXE_streamrole"));
-    // The values of variables that are set are part of what is printed.
+    // The output includes the values of set variables.
     let output = streamrole.args(command).arg("--help").env_clear().output().unwrap();
     assert!(output.status.success(), "{command:?}");
     String::from_utf8(output.stdout).unwrap()

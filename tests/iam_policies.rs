@@ -1,5 +1,5 @@
-//! What the shipped IAM policies let somebody do who has the controller's credentials, and that the
-//! `CloudFormation` template holds the same policies.
+//! The permissions of the shipped IAM policies for a holder of the controller's credentials. The `CloudFormation`
+//! template has the same policies.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,10 +21,10 @@ const OWN_ROLE: &str = include_str!("../deploy/iam/policy-own-role.json");
 
 const INSIDE: &str = "arn:aws:iam::111122223333:role/streaming/events";
 const OUTSIDE: &str = "arn:aws:iam::111122223333:role/admin";
-/// The controller's own role, where it is under the prefix.
+/// The controller's own role, when it is under the prefix.
 const OWN: &str = "arn:aws:iam::111122223333:role/streaming/streamrole-controller";
 
-/// Tags of the role, as a condition sees them.
+/// Tags of the role, as condition keys.
 const OURS: (&str, &str) = ("aws:ResourceTag/streamrole.dev/cluster", "this");
 const OTHERS: (&str, &str) = ("aws:ResourceTag/streamrole.dev/cluster", "other");
 const A_THIRDS: (&str, &str) = ("aws:ResourceTag/streamrole.dev/cluster", "third");
@@ -144,7 +144,7 @@ fn with_a_boundary_no_role_is_made_or_changed_without_it() {
         ("CreateRole", INSIDE, &[FOR_US, LOOSE], false),
         ("CreateRole", INSIDE, &[FOR_US], false),
         ("DeleteRolePermissionsBoundary", INSIDE, &[OURS, BOUND], false),
-        // To mark a role as this cluster's changes nothing that it grants, and no condition on the boundary would hold.
+        // Tagging a role with this cluster does not change what it grants, and no condition on the boundary applies.
         ("TagRole", INSIDE, &[FOR_US], true),
         ("UntagRole", INSIDE, &[OURS], true),
         ("GetRole", OUTSIDE, &[LOOSE], true),
@@ -188,7 +188,7 @@ fn the_controller_s_own_role_is_never_written_to_even_under_the_prefix() {
             let is_read = name.starts_with("Get") || name.starts_with("List");
             let keys = [OURS, FOR_US, ADOPTED];
             let rows: [Row; 2] = [(name, OWN, &keys, is_read), (name, INSIDE, &keys, true)];
-            // The lists have no resource but all.
+            // The lists only support all resources.
             if !["GetAccountAuthorizationDetails", "ListRoles"].contains(&name) {
                 check(&[policy, ADOPTION, OWN_ROLE], &rows);
             }
@@ -196,7 +196,7 @@ fn the_controller_s_own_role_is_never_written_to_even_under_the_prefix() {
     }
 }
 
-/// The template's parameters and pseudo parameters, as the placeholders of the JSON files.
+/// The template's parameters and pseudo parameters, as placeholders of the JSON files.
 const PARAMETERS: [(&str, &str); 7] = [
     ("AWS::Partition", "${partition}"),
     ("AWS::AccountId", "${account_id}"),

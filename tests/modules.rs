@@ -1,4 +1,4 @@
-//! Which module of `src/` may use which: the arrows of ARCHITECTURE.md, and no cycle among the modules of one folder.
+//! Which module of `src/` can use which: the arrows of ARCHITECTURE.md, and no cycle among the modules of one folder.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each room may use of the others.
+/// The modules that each module can use.
 const ALLOWED: [(&str, &[&str]); 10] = [
     ("policy", &[]),
     ("timing", &[]),
@@ -43,7 +43,7 @@ fn module(file: &Path, src: &Path) -> Vec<String> {
     parts
 }
 
-/// The text without its unit tests, which may use what they like of their own crate.
+/// The text without its unit tests, which can use anything in their crate.
 fn without_tests(text: &str) -> &str {
     text.split("#[cfg(test)]\n#[allow")
         .next()
@@ -53,7 +53,7 @@ fn without_tests(text: &str) -> &str {
         .unwrap()
 }
 
-/// Every path below the crate that the file names in `use` lines or in its text, as the modules that it leads through.
+/// Every path below the crate in `use` lines or in the text, as a list of modules.
 fn used(text: &str, own: &[String]) -> BTreeSet<Vec<String>> {
     let mut found = BTreeSet::new();
     for statement in text.split(';') {
@@ -122,14 +122,14 @@ fn absolute(path: &str, own: &[String]) -> Option<Vec<String>> {
         }
         _ => return None,
     }
-    // Modules are in snake case, types are not.
+    // Modules are in snake case; types are not.
     let is_module = |part: &&str| part.starts_with(|c: char| c.is_ascii_lowercase());
     base.extend(parts.take_while(is_module).map(str::to_owned));
     Some(base)
 }
 
 struct Code {
-    /// Modules and what each uses, cut to modules.
+    /// Modules and their dependencies, cut to modules.
     uses: BTreeMap<Vec<String>, BTreeSet<Vec<String>>>,
 }
 
@@ -190,7 +190,7 @@ fn the_modules_of_one_folder_use_each_other_without_a_cycle() {
                 uses.iter().filter_map(|used| child(used)).filter(|to| *to != from).collect();
             arrows.entry(from).or_default().extend(to);
         }
-        // Whatever uses nothing that is left is no part of a cycle.
+        // A module without remaining dependencies is not part of a cycle.
         while let Some(leaf) =
             arrows.iter().find(|(_, to)| !to.iter().any(|to| arrows.contains_key(to)))
         {

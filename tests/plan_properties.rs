@@ -1,5 +1,5 @@
-//! Properties of the plan, on a model of a role to which its writes are applied. The shipped IAM policies are asked about
-//! each write with the role as the write finds it.
+//! Properties of the plan, on a model of a role that its writes change. The shipped IAM policies are evaluated for each
+//! write, with the role in its state before the write.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -79,7 +79,7 @@ fn declared(spec: &Value, former_tag_keys: &BTreeSet<String>) -> Option<DesiredR
             ..RoleStatus::default()
         }),
     };
-    // Tag keys that differ only by case are refused before any plan.
+    // Tag keys that differ only in case are rejected before any plan.
     RoleResource::from(resource).desired(CLUSTER, &Defaults::default()).ok()
 }
 
@@ -97,12 +97,12 @@ fn owners() -> impl Strategy<Value = Option<Owner>> {
         owner(CLUSTER, "ns/events", "u1"),
         owner(CLUSTER, "ns/events", "u0"),
         owner(CLUSTER, "ns/other", "u2"),
-        // A uid is one object's, in whichever cluster.
+        // A uid belongs to one object across clusters.
         owner(OTHER_CLUSTER, "ns/events", "u3"),
     ])
 }
 
-/// A live role that another spec may have made, or an administrator by hand.
+/// A live role from another spec or from an administrator.
 fn lives() -> impl Strategy<Value = ObservedRole> {
     let name = |names: [&'static str; 2]| btree_set(select(names.to_vec()), 0..3);
     (
@@ -148,7 +148,7 @@ fn lives() -> impl Strategy<Value = ObservedRole> {
         )
 }
 
-/// What IAM does with a write.
+/// Applies a write as IAM does.
 fn apply(role: &mut Option<ObservedRole>, write: &Write) {
     if let Write::CreateRole(new) = write {
         assert!(role.is_none(), "a role is created only where there is none");
@@ -176,7 +176,7 @@ fn apply(role: &mut Option<ObservedRole>, write: &Write) {
         Write::CreateRole(_) | Write::DeleteRole => panic!("{write:?} was made above"),
         Write::TagRole(tags) => {
             for (key, value) in tags {
-                // IAM keeps one tag for keys that differ only by case.
+                // IAM keeps one tag for keys that differ only in case.
                 role.tags.retain(|old, _| old == key || !old.eq_ignore_ascii_case(key));
                 role.tags.insert(key.clone(), value.clone());
             }
@@ -202,7 +202,7 @@ fn apply(role: &mut Option<ObservedRole>, write: &Write) {
     }
 }
 
-/// The call that makes a write, as far as IAM's conditions see it.
+/// The call of a write, with the parts that IAM's conditions use.
 fn call(write: &Write) -> Call {
     let mut parameters = BTreeMap::from([("RoleName".to_owned(), "role".to_owned())]);
     let mut tags = &BTreeMap::new();
@@ -239,8 +239,7 @@ fn call(write: &Write) -> Call {
     Call { action: action.name().into(), parameters }
 }
 
-/// Makes the writes as far as the policies allow: what is asked about the one that is denied, or the role that is
-/// left at the end.
+/// Makes the writes until the policies deny one. Returns the denied request, or the resulting role.
 fn carry_out<'a>(
     policies: &IamPolicies,
     live: Option<&ObservedRole>,
@@ -263,7 +262,7 @@ fn carry_out<'a>(
 
 const CONTROLLER: &str = include_str!("../deploy/iam/policy.json");
 
-/// The shipped policies for this cluster, under which every role must have this boundary.
+/// The shipped policies for this cluster, which require this boundary on every role.
 fn shipped(policies: &[&str], boundary: &str) -> IamPolicies {
     let values = [
         ("partition", "aws"),
@@ -286,7 +285,7 @@ fn all_with_boundary(boundary: &str) -> IamPolicies {
     shipped(&policies, boundary)
 }
 
-/// A spec that declares the boundary that every role must have.
+/// A spec with the boundary that every role must have.
 fn bounded_specs() -> impl Strategy<Value = (Value, &'static str)> {
     (specs(), select(BOUNDARIES.to_vec())).prop_map(|(mut spec, boundary)| {
         spec.as_object_mut().unwrap().insert("permissionsBoundaryArn".into(), boundary.into());
@@ -299,15 +298,14 @@ fn plan(desired: &DesiredRole, observed: Option<&ObservedRole>) -> Result<Plan, 
     role::plan(desired, observed, |_| Standing::Keeps)
 }
 
-/// A request to a stream (or to something else) on behalf of a project in a Region, as far as boundaries
-/// are told apart.
+/// A request to a stream (or to something else) on behalf of a project in a Region, as precise as boundaries require.
 type Request = (&'static str, &'static str, &'static str);
 
 const REGIONS: [&str; 3] = ["us-east-1", "eu-west-1", "elsewhere"];
 const RESOURCES: [&str; 4] = ["stream/s", "stream/t", "bucket/x", "bucket/y"];
 const BOUNDED: [&str; 3] = ["within A", "within B", "within neither"];
 
-/// All that a role grants: a small evaluation of the documents, and a meaning for each opaque name.
+/// Everything that a role grants: a small evaluation of the documents, with a meaning for each opaque name.
 fn grants(role: &ObservedRole) -> BTreeSet<Request> {
     let value = |document: &LiveDocument| match document {
         LiveDocument::Document(document) => document.to_value(),
@@ -320,7 +318,7 @@ fn grants(role: &ObservedRole) -> BTreeSet<Request> {
     let trusts = |region: &str| source.as_ref().is_none_or(|arn| arn.contains(region));
 
     let declared = role.inline_policy(DECLARED).map(value).unwrap_or_default().to_string();
-    // Two of the other policies allow something, two deny something.
+    // Two of the other policies allow something; two deny something.
     let on = |name: &str| {
         role.inline_policies.contains_key(name)
             || role.attached_policies.iter().any(|p| p.ends_with(name))
@@ -347,7 +345,7 @@ fn grants(role: &ObservedRole) -> BTreeSet<Request> {
     granted
 }
 
-/// Whether the write is to a document or to a policy that the resource does not declare.
+/// Whether the write is to a document or to an undeclared policy.
 fn grants_something(write: &Write) -> bool {
     matches!(
         write,
@@ -415,13 +413,13 @@ proptest! {
         let Some(desired) = declared(&spec, &BTreeSet::new()) else { return Ok(()) };
         let mut live = live;
         if desired.declaration.exclusive_policies {
-            // What the policies of others say is not read, so the order of several cannot be right for all.
+            // The policies of others are not read, so no order of several of them is always safe.
             let (policies, declared) = (&mut live.inline_policies, DECLARED);
             policies.retain(|name, _| name == declared || live.attached_policies.is_empty() && name == "other");
             live.attached_policies = live.attached_policies.into_iter().take(1).collect();
         }
         let Ok(plan) = plan(&desired, Some(&live)) else { return Ok(()) };
-        // Nor is what a boundary says, so two of them cannot be compared.
+        // The content of a boundary is not read either, so two of them cannot be compared.
         let is_replaced = live.permissions_boundary.is_some() && desired.declaration.permissions_boundary.is_some();
         let policies = plan.changes.iter().filter(|change| grants_something(&change.write)).count();
         if is_replaced && live.has_policies_besides(DECLARED) && policies > 1 {
@@ -516,7 +514,7 @@ proptest! {
                 panic!("the role is the resource's: {other:?}")
             }
         };
-        // Who strips the cluster's tag takes the role out of reach of the policy that asks for it.
+        // Removing the cluster's tag excludes the role from the policy that requires it.
         let own = (stripped != CLUSTER_TAG).then(|| shipped(&[CONTROLLER], "none"));
         for policies in own.into_iter().chain([all_with_boundary(boundary)]) {
             match carry_out(&policies, Some(&live), &writes) {

@@ -1,10 +1,9 @@
-//! Which policy documents say the same: a table of pairs, each with the source of its verdict,
-//! then what is refused, how differences are told, and how documents are printed.
+//! Which policy documents mean the same: a table of pairs, each with the source of its verdict. Then what is rejected,
+//! how differences are reported, and how documents are printed.
 //!
-//! Pages named without more are of the IAM User Guide. "Conservative" marks a pair on which AWS's
-//! documentation is silent, so that the two must differ. «peer» marks a case that
-//! hashicorp/awspolicyequivalence (`ape`) or micahhausler/aws-iam-policy (`aip`) tests too, with
-//! their verdict where ours is another.
+//! Pages without a guide are in the IAM User Guide. "Conservative" marks a pair that AWS does not document, so the two
+//! must differ. "peer" marks a case that hashicorp/awspolicyequivalence (`ape`) or micahhausler/aws-iam-policy (`aip`)
+//! also tests, with their verdict where it differs from ours.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
@@ -83,7 +82,7 @@ const DOCUMENTS: &[Pair] = &[
     pair("element names in another case", r#"{"Statement":[{"Effect":"Allow"}]}"#, r#"{"statement":[{"Effect":"Allow"}]}"#, Differ, "Grammar: element names are literal strings; nothing says that their case is free"),
 ];
 
-/// The inside of a lone statement.
+/// The content of a single statement.
 #[rustfmt::skip]
 const STATEMENTS: &[Pair] = &[
     // Elements
@@ -251,7 +250,7 @@ fn the_tables_hold_each_pair_once() {
     assert!(names.len() >= 60, "only {} pairs", names.len());
 }
 
-/// What AWS's page on this role says, and what IAM may make of it.
+/// The text of AWS's page on this role, and how IAM can return it.
 #[test]
 fn the_documents_of_awss_page_are_recognized_in_what_iam_answers() {
     let page = read(
@@ -403,7 +402,7 @@ fn the_canonical_form_spells_everything_out() {
     assert_eq!(document.canonical().to_value(), expected);
 }
 
-/// Each line as `kubectl describe` would show it.
+/// Each line as in `kubectl describe`.
 fn lines(desired: &str, live: &str) -> Vec<String> {
     let found = differences(&read(desired), &read(live));
     found.iter().map(Difference::to_string).collect()
@@ -416,7 +415,7 @@ fn differences_name_what_is_missing_and_what_is_unexpected() {
     #[rustfmt::skip]
     let cases: &[(&str, &str, &[&str])] = &[
         (TRUST, TRUST, &[]),
-        // What someone does to a trust policy in the console.
+        // A typical edit of a trust policy in the console.
         (TRUST, r#"{"Version":"2012-10-17","Statement":[{"Sid":"x","Effect":"Allow","Principal":{"Service":"pinpoint.amazonaws.com","AWS":"arn:aws:iam::999999999999:root"},"Action":"sts:AssumeRole"}]}"#, &[
             r#"Statement[0].Condition.StringEquals["aws:SourceAccount"]: lacks 111122223333"#,
             "Statement[0].Principal.AWS: has unexpected arn:aws:iam::999999999999:root",
@@ -432,7 +431,7 @@ fn differences_name_what_is_missing_and_what_is_unexpected() {
             "Version: is 2008-10-17 (the default: there is no Version), should be 2012-10-17",
             r#"Statement[0]: lacks {"Effect":"Allow","Principal":{"Service":"pinpoint.amazonaws.com"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:SourceAccount":"111122223333"}}}"#,
         ]),
-        // Sets: only what differs, in the spelling of its document.
+        // Sets: only the differences, in the spelling of their document.
         (r#"{"Statement":{"Effect":"Allow","Action":["kinesis:PutRecords","kinesis:DescribeStream"]}}"#, r#"{"Statement":{"Effect":"Allow","Action":["Kinesis:DESCRIBEstream"]}}"#, &[
             "Statement.Action: lacks kinesis:PutRecords",
         ]),
@@ -446,7 +445,7 @@ fn differences_name_what_is_missing_and_what_is_unexpected() {
             "Statement.Action: lacks a:B",
             "Statement.Action: has unexpected a:C",
         ]),
-        // Odd values are told apart from the strings they look like.
+        // Odd values are distinguished from similar strings.
         (r#"{"Statement":{"Action":["5"],"Resource":"r"}}"#, r#"{"Statement":{"Action":5,"Resource":"r"}}"#, &[
             "Statement.Action: is JSON 5, should be 5",
         ]),
@@ -459,7 +458,7 @@ fn differences_name_what_is_missing_and_what_is_unexpected() {
         (r#"{"Statement":[]}"#, r#"{"Statement":[],"Extra":{"a":1}}"#, &[
             r#"Extra: has unexpected JSON {"a":1}"#,
         ]),
-        // Statements: identical ones are no matter, then the same Sid, then the most alike.
+        // Statements: identical ones are ignored, then the same Sid pairs, then the most similar.
         (r#"{"Statement":[{"Effect":"Allow","Action":"a:A"},{"Effect":"Allow","Action":"a:B","Resource":"r"}]}"#, r#"{"Statement":[{"Effect":"Allow","Action":"a:B","Resource":"s"},{"Effect":"Allow","Action":"A:a"}]}"#, &[
             "Statement[1].Resource: is s, should be r",
         ]),
@@ -530,7 +529,7 @@ fn a_thousand_differences_are_cut_short_and_counted() {
     assert_eq!(found.last().map(String::as_str), Some("and 936 more differences"));
 }
 
-/// The worst that fits: as many statements as possible, all different, all alike.
+/// The worst case within the limits: as many statements as possible, all different, all similar.
 #[test]
 fn the_largest_documents_are_compared_in_a_moment() {
     let crowd = |effect: &str| {

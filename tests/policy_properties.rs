@@ -1,9 +1,9 @@
-//! What holds of every policy document, on 10,000 random ones each.
+//! Properties of all policy documents, on 10,000 random ones each.
 //!
-//! Two kinds of documents are made. A `Policy` is a meaning, which `Style` writes down in one of
-//! the many ways that mean the same: so two texts are equivalent exactly when their meanings are
-//! equal, which this file knows without asking the code under test. And any JSON made of the
-//! policy language's words, to see that the laws hold where no meaning is known.
+//! There are two kinds of documents. A `Policy` is a meaning, which `Style` writes in one of many equivalent forms. So
+//! two texts are equivalent exactly when their meanings are equal, which this file knows without the code under test.
+//! The other kind is any JSON from the words of the policy language. It shows that the laws hold without a known
+//! meaning.
 
 #![allow(
     clippy::expect_used,
@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 use streamrole::policy::{Document, differences, percent_decode, percent_encode};
 
 fn cases() -> ProptestConfig {
-    // What is found becomes a case in tests/policy_equivalence.rs rather than a file of seeds.
+    // A failing case goes to tests/policy_equivalence.rs instead of a file of seeds.
     ProptestConfig {
         cases: support::cases(),
         failure_persistence: None,
@@ -284,14 +284,14 @@ fn written(policy: &Policy, style: u64) -> Document {
 
 // ---- Single changes
 
-/// Adds a word that is missing, or takes one out.
+/// Adds a missing word, or removes it.
 fn toggle(set: &mut Words, word: &'static str) {
     if !set.remove(word) {
         set.insert(word);
     }
 }
 
-/// Changes one thing about one statement, of the kind and to the value that `pick` says.
+/// Changes one part of one statement; `kind` and `pick` choose the part and the value.
 fn change(statement: &mut Statement, kind: usize, pick: usize) {
     let word = |of: &'static [&'static str]| of[pick % of.len()];
     match kind {
@@ -312,7 +312,7 @@ fn change(statement: &mut Statement, kind: usize, pick: usize) {
         5 => match &mut statement.principals {
             Some((_, types)) => {
                 let ids = types.entry(word(TYPES)).or_default();
-                // A new type with an id, another id of a known one, or its last one gone.
+                // A new type with an id, another id of a known type, or its last id removed.
                 toggle(ids, IDS[pick / 3 % IDS.len()]);
             }
             none => {
@@ -421,7 +421,7 @@ fn any_object() -> impl Strategy<Value = Value> {
     vec((name(), any_value()), 0..4).prop_map(|entries| Value::Object(Map::from_iter(entries)))
 }
 
-/// Statements of one or two elements out of a few, so that many of them mean the same.
+/// Statements of one or two elements out of a few, so that many of them are equivalent.
 fn one_of_few() -> impl Strategy<Value = Value> {
     let elements = &[
         r#""Action":"a""#,

@@ -1,6 +1,6 @@
-//! What was stored under an older schema stays good: the present one only adds to it. `tests/schema/` holds the older
-//! ones; a release adds its own there. That the API server and the controller agree is tested in
-//! `tests/integration/upgrade.rs`.
+//! Objects stored under an older schema stay valid: the current schema only extends it. `tests/schema/` has the older
+//! schemas; each release adds its schema. `tests/integration/upgrade.rs` tests that the API server and the controller
+//! agree.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +19,7 @@ fn schema_of(crd: &Value) -> Value {
     version["schema"]["openAPIV3Schema"].clone()
 }
 
-/// What makes objects invalid, or mean something else, that were good under `older`.
+/// The changes that make objects valid under `older` invalid, or change their meaning.
 fn breaks(path: &str, older: &Value, newer: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for word in ["type", "format", "default", "additionalProperties", "x-kubernetes-list-type"] {
@@ -34,8 +34,8 @@ fn breaks(path: &str, older: &Value, newer: &Value) -> Vec<String> {
             found.push(format!("{path}: {word} was {old:?} and is {new:?}"));
         }
     }
-    // Only the controller writes the status, and replaces all of it: a first limit that it keeps to breaks
-    // nothing that is stored.
+    // Only the controller writes the status, and it replaces the whole status. A first limit that it respects
+    // invalidates no stored object.
     let first_limit_is_free = path.starts_with(".status");
     for word in ["maxLength", "maximum", "maxItems", "maxProperties"] {
         let (old, new) = (number(older, word), number(newer, word));
@@ -79,7 +79,7 @@ fn the_schema_only_adds_to_older_ones() {
     assert_eq!(breaks("", &schema_of(&older), &newer), Vec::<String>::new());
 }
 
-/// Where something changes, how, and what is said of it.
+/// The place of a change, the change, and the expected report.
 type Change = (&'static str, fn(&mut Value), &'static str);
 
 #[test]

@@ -1,5 +1,5 @@
-//! An IAM that limits the rate of calls. Every role is created, however often IAM throttles; `make measure` asserts that all
-//! workers together settle near the limit.
+//! An IAM that limits the rate of calls. Every role is created, however often IAM throttles; `make measure` asserts
+//! that all workers together settle near the limit.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,15 +16,15 @@ use support::{
     eventually_within, measures,
 };
 
-/// Calls a second that IAM takes: less than half of what the workers could make.
+/// The calls per second that IAM accepts: less than half of what the workers could make.
 const RATE: f64 = 60.0;
-/// Calls that it takes at once after a pause.
+/// The calls that it accepts in one burst after a pause.
 const BURST: f64 = 30.0;
 const LATENCY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_mins(3);
-/// Calls until the rate has settled, in a quarter of a minute.
+/// The calls until the rate has settled, in a quarter of a minute.
 const TO_SETTLE: usize = 900;
-/// Calls that are looked at, for half a minute.
+/// The calls that are measured, in half a minute.
 const MEASURED: usize = 1800;
 
 /// Resources, an IAM under a rate limit, and a controller.
@@ -64,7 +64,7 @@ async fn under_a_rate_limit_all_workers_together_settle_near_it() {
     if !measures() {
         return;
     }
-    // Each takes two calls to create, so there is still something to do at the end.
+    // Each takes two calls to create, so calls remain until the end.
     let (_world, iam) = under_a_limit(1500).await;
     accepted(&iam, TO_SETTLE).await;
     iam.forget_calls();

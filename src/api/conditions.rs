@@ -1,5 +1,5 @@
-//! Condition types and reasons, and how the conditions of one reconcile follow those of the last. One
-//! enum holds every reason, so that documents, alerts and code cannot drift apart.
+//! Condition types and reasons, and how the conditions of one reconcile follow from the previous ones. One enum holds
+//! every reason, so documents, alerts and code cannot diverge.
 
 use std::fmt;
 
@@ -15,23 +15,23 @@ const LONGEST_MESSAGE: usize = 32_000;
 /// The types of condition that the status carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, VariantArray)]
 pub enum ConditionType {
-    /// The live role equals the declaration of the observed generation. The one to wait for.
+    /// The live role matches the spec of the observed generation. Wait for this condition.
     Ready,
     /// The live trust policy is equivalent to the declared one.
     TrustPolicySynced,
     /// The live permissions policy is equivalent to the declared one.
     PermissionsPolicySynced,
-    /// Work is under way or will be retried by itself. Present only while true (kstatus).
+    /// Work is in progress or will be retried automatically. Present only while true (kstatus).
     Reconciling,
     /// Nothing will change until a user acts. Present only while true (kstatus).
     Stalled,
 }
 
 impl ConditionType {
-    /// Every type.
+    /// All types.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// What the condition says, in one sentence.
+    /// The meaning of the condition, in one sentence.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
@@ -75,17 +75,17 @@ impl ConditionType {
 /// Why a condition has its status.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, VariantArray)]
 pub enum Reason {
-    /// The live role equals the declaration.
+    /// The live role matches the spec.
     Synced,
     /// A change is being written, or IAM has not yet shown the last one.
     Progressing,
     /// The resource is annotated as paused: nothing is written.
     Paused,
-    /// Differences were seen and, as `driftPolicy: Report` asks, left as they are.
+    /// There are differences, and `driftPolicy: Report` leaves them unchanged.
     DriftReported,
     /// The role holds policies that the resource does not declare, and `exclusivePolicies` is false.
     ExtraPolicies,
-    /// The spec breaks a rule that only the controller could check, or holds what this version cannot read.
+    /// The spec breaks a rule that only the controller could check, or has a value that this version cannot parse.
     InvalidSpec,
     /// A role of this name exists and was not created for this resource.
     RoleNotOwned,
@@ -93,21 +93,21 @@ pub enum Reason {
     RoleOwnedByAnother,
     /// The live role differs in something that IAM cannot change.
     ImmutableFieldDiffers,
-    /// IAM refused what the resource declares.
+    /// IAM rejected the declared value.
     RefusedByIam,
-    /// The controller's credentials do not allow a call.
+    /// The controller's credentials do not permit a call.
     AccessDenied,
     /// The controller has no usable AWS credentials.
     CredentialsUnavailable,
-    /// The controller's credentials are of another AWS account than the destination.
+    /// The controller's credentials belong to another AWS account than the destination.
     WrongAccount,
-    /// A quota of the AWS account is used up.
+    /// A quota of the AWS account is exhausted.
     LimitExceeded,
-    /// IAM asked to slow down.
+    /// IAM throttled the call.
     Throttled,
-    /// IAM could not be reached or failed.
+    /// IAM is unreachable or failed.
     IamUnavailable,
-    /// The role cannot be deleted while something else is on it.
+    /// Something else on the role prevents its deletion.
     DeletionBlocked,
 }
 
@@ -125,7 +125,8 @@ impl Reason {
         Self::VARIANTS.iter().copied().find(|reason| reason.as_str() == name)
     }
 
-    /// Whether a status with this reason stands until the resource or the role changes, rather than until the next retry.
+    /// Whether a status with this reason is settled until the resource or the role changes, and not only until the next
+    /// retry.
     #[must_use]
     pub const fn holds(self) -> bool {
         match self {
@@ -180,7 +181,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// One condition, whose transition time is still to be settled by [`conditions_after`].
+/// One condition. [`conditions_after`] sets its transition time later.
 ///
 /// `status` is `None` for Unknown. The message is cut to fewer bytes than the 32,768 characters that the type allows.
 #[must_use]
@@ -205,8 +206,8 @@ pub fn condition(
     }
 }
 
-/// The conditions `next`, each with the transition time of its predecessor in `previous` when the status
-/// did not flip, and `now` when it did. Applying it to its own result changes nothing.
+/// The conditions `next`. A condition keeps the transition time from `previous` when its status is the same, and gets
+/// `now` when the status changed. Idempotent.
 #[must_use]
 pub fn conditions_after(
     previous: &[Condition],

@@ -1,4 +1,4 @@
-//! The definitions of the kinds, as the API server takes them.
+//! The definitions of the kinds, for the API server.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 /// The `CustomResourceDefinition` of a kind, as shipped in `crds/`.
 ///
-/// No field is nullable: the API server then puts the default in place of an explicit `null`, and refuses
-/// one where there is no default, so that rules need not tell `null` from an absent field.
+/// No field is nullable. The API server then replaces an explicit `null` with the default, and rejects it where there
+/// is no default. So rules need not distinguish `null` from an absent field.
 #[must_use]
 pub(super) fn crd<K: CustomResourceExt>() -> CustomResourceDefinition {
     let mut crd = K::crd();
@@ -31,7 +31,7 @@ pub(super) fn crd<K: CustomResourceExt>() -> CustomResourceDefinition {
     crd
 }
 
-/// The limits that Kubernetes itself has on conditions (`metav1.Condition`), which its `OpenAPI` leaves out.
+/// The limits that Kubernetes sets on conditions (`metav1.Condition`), which its `OpenAPI` omits.
 fn limit_conditions(status: &mut JSONSchemaProps) {
     let conditions = status.properties.as_mut().and_then(|fields| fields.get_mut("conditions"));
     let Some(JSONSchemaPropsOrArray::Schema(condition)) = conditions.and_then(|c| c.items.as_mut())

@@ -1,6 +1,6 @@
-//! From the spec of a resource to the role that it declares. Pure, and complete: what comes out can be written to IAM as
-//! it stands. The API server has enforced the same rules already; they are checked here again because a stored object can
-//! be older than the rule, and some rules fit no schema.
+//! Builds the declared role from the spec of a resource. Pure, and complete: the result can be written to IAM
+//! unchanged. The API server already enforces the same rules. They are checked again because a stored object can be
+//! older than a rule, and because a schema cannot express some rules.
 
 use crate::policy::{AccountId, Partition, PolicyArn};
 use crate::role::{
@@ -10,8 +10,8 @@ use crate::role::{
 use super::kind::{RoleSpec, SpecError, at, optional};
 use super::settings::RoleSettings;
 
-/// The role that a resource of this namespace and name declares, with what the controller gives to every role. `held` is
-/// the name of the role that the resource holds already.
+/// The role that a resource of this namespace and name declares, with the controller's defaults. `held` is the name of
+/// the role that the resource already holds.
 ///
 /// # Errors
 /// When the spec breaks a rule; see [`SpecError`].
@@ -60,11 +60,11 @@ pub fn declaration(
     })
 }
 
-/// The name of the role that a resource of this namespace and name declares. One that holds a role under another default
-/// name, of a former rule or a former prefix, keeps that name: IAM cannot rename a role.
+/// The name of the role that a resource of this namespace and name declares. A resource that holds a role under another
+/// default name, of an earlier rule or prefix, keeps that name: IAM cannot rename a role.
 ///
 /// # Errors
-/// When the declared name is not one that IAM accepts.
+/// When IAM does not accept the declared name.
 pub(super) fn role_name(
     settings: &RoleSettings,
     namespace: &str,
@@ -77,13 +77,13 @@ pub(super) fn role_name(
     }
     let held = held.and_then(|held| RoleName::parse(held).ok());
     let default = RoleName::default_for(&defaults.role_name_prefix, namespace, name);
-    // Only a name that a rule gives: the status alone must not lead to any role.
+    // Only a name that a rule produces: the status alone must not select an arbitrary role.
     let is_kept =
         |held: &RoleName| default.as_ref() != Ok(held) && held.is_a_default_for(namespace, name);
     held.filter(is_kept).map_or_else(|| default.clone().map_err(at("roleName")), Ok)
 }
 
-/// Where a role is that has this spec: the account and partition of the destination.
+/// The place of a role with this spec: the account and partition of the destination.
 pub(super) fn place(spec: &dyn RoleSpec) -> Result<(Partition, AccountId), SpecError> {
     let stream = spec.stream()?;
     Ok((stream.partition(), stream.account().clone()))

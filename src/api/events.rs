@@ -1,6 +1,6 @@
-//! The reasons of events that no condition has. An event about a condition has the reason of the condition.
+//! The reasons of events that are not reasons of conditions. An event about a condition has the condition's reason.
 
-/// What happened to a role.
+/// An event in the life of a role.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, strum::IntoStaticStr, strum::VariantArray)]
 pub enum EventReason {
     /// The role was created.

@@ -1,5 +1,6 @@
-//! The resource as a JSON schema for those who check manifests without a cluster: editors, kubeconform. It comes from the
-//! schema that the API server enforces and is as strict, but for the rules in CEL, which a JSON schema cannot hold. Pure.
+//! The resource as a JSON schema for tools that check manifests without a cluster: editors, kubeconform. It comes from
+//! the schema that the API server enforces and is as strict, except for the CEL rules, which a JSON schema cannot
+//! express. Pure.
 
 use serde_json::{Map, Value, json};
 
@@ -16,7 +17,7 @@ pub fn json_schema(kind: &Kind) -> Value {
         _ => Map::new(),
     };
     fields.insert("$schema".into(), json!("http://json-schema.org/draft-07/schema#"));
-    // What every object has, and the API server adds to the schema by itself.
+    // Every object has these; the API server adds them to the schema automatically.
     let about = [
         ("apiVersion", json!({"enum": [format!("{}/{}", spec.group, stored.name)]})),
         ("kind", json!({"enum": [spec.names.kind]})),
@@ -31,8 +32,8 @@ pub fn json_schema(kind: &Kind) -> Value {
     closed(Value::Object(fields))
 }
 
-/// The schema without what only the API server understands, and closed: a field that it does not name is an error, as it
-/// is for `kubectl apply`.
+/// The schema without the extensions of the API server, and closed: a field that it does not name is an error, as in
+/// `kubectl apply`.
 fn closed(schema: Value) -> Value {
     match schema {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! What tells one kind of resource from another.
+//! The kinds of resource, and how one kind differs from another.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,11 +23,11 @@ pub struct Kind {
     pub plural: &'static str,
     /// Its API group.
     pub group: &'static str,
-    /// The version that is stored.
+    /// The stored version.
     pub version: &'static str,
     /// Its definition.
     pub crd: fn() -> CustomResourceDefinition,
-    /// Reads a spec of the kind.
+    /// Parses a spec of the kind.
     pub read: fn(Value) -> Result<Spec, InvalidSpec>,
 }
 
@@ -37,46 +37,46 @@ impl PartialEq for Kind {
     }
 }
 
-/// What a kind declares in its own way.
+/// The part of a spec that differs between kinds.
 pub trait RoleSpec: fmt::Debug + Send + Sync {
-    /// The settings of the role, which all kinds have.
+    /// The settings of the role, which all kinds share.
     fn settings(&self) -> &RoleSettings;
 
-    /// Name of the inline policy with the role's permissions, however invalid the rest is.
+    /// Name of the inline policy with the role's permissions, even if the rest is invalid.
     fn policy_name(&self) -> &'static str;
 
-    /// What the role is for.
+    /// The purpose of the role.
     ///
     /// # Errors
-    /// When fields do not hold what they should, or do not go together.
+    /// When a field has an invalid value, or fields contradict each other.
     fn stream(&self) -> Result<EventStream, SpecError>;
 }
 
 /// A spec of some kind.
 pub type Spec = Arc<dyn RoleSpec>;
 
-/// Where a spec does not fit its type, and how.
+/// Where a spec does not match its type, and how.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InvalidSpec {
-    /// The field, below `spec`; empty where it is not known.
+    /// The field, below `spec`; empty when it is unknown.
     pub path: String,
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
 }
 
-/// Reads a spec of this type.
+/// Parses a spec of this type.
 ///
 /// # Errors
-/// Where it does not fit the type.
+/// When it does not match the type.
 pub fn read<S: RoleSpec + DeserializeOwned + 'static>(spec: Value) -> Result<Spec, InvalidSpec> {
     fn fitting<T: DeserializeOwned>(spec: Value) -> Result<T, InvalidSpec> {
         serde_path_to_error::deserialize(spec).map_err(|error| InvalidSpec {
-            // The whole is ".".
+            // The root is ".".
             path: error.path().to_string().trim_start_matches('.').to_owned(),
             problem: error.inner().to_string(),
         })
     }
-    // First by themselves: in a flattened field serde does not know where it is.
+    // Settings are checked separately first: in a flattened field, serde does not know the path.
     fitting::<RoleSettings>(spec.clone())?;
     fitting::<S>(spec).map(|spec| Arc::new(spec) as Spec)
 }
@@ -84,35 +84,35 @@ pub fn read<S: RoleSpec + DeserializeOwned + 'static>(spec: Value) -> Result<Spe
 /// Why a resource does not declare a role. Each message begins with the field and ends with the remedy.
 #[derive(Debug, Error)]
 pub enum SpecError {
-    /// A field does not hold what it should.
+    /// A field has an invalid value.
     #[error("spec.{field}: {source}")]
     Field {
         /// The field, below `spec`.
         field: &'static str,
-        /// What was seen and expected.
+        /// The value and the expectation.
         source: InvalidIdentifier,
     },
     /// None or both of the two stream ARNs are set.
     #[error("spec.destination: set exactly one of kinesisStreamArn and firehoseDeliveryStreamArn")]
     DestinationCount,
-    /// Source, destination, key or boundary do not go together.
+    /// Source, destination, key or boundary contradict each other.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
     /// A number is out of IAM's range.
     #[error("spec.maxSessionDurationSeconds: {0} is not between 3600 and 43200")]
     SessionDuration(i32),
-    /// A tag has a key that no role may be given.
+    /// A tag has a key that is not allowed on any role.
     #[error("spec.tags: {0}")]
     TagKey(#[from] InvalidKeys),
-    /// The declared tags and the controller's default ones are more than a role can have.
+    /// The declared tags and the controller's default tags exceed the limit of a role.
     #[error(
         "spec.tags: with the tags that the controller gives to every role (--default-tag) the role would have {0}, and IAM allows {MAX_TAGS} besides those of ownership; remove some"
     )]
     TooManyTags(usize),
-    /// The object has no identity: it was never stored by an API server.
+    /// The object has no identity: no API server has stored it.
     #[error("metadata.{0} is missing: the resource was not read from a cluster")]
     Metadata(&'static str),
-    /// A document that was built here does not parse: a defect of this program.
+    /// A generated document does not parse: a defect of this program.
     #[error("the declared policy document is malformed ({0}); please report this bug")]
     Document(#[from] DocumentError),
 }

@@ -1,4 +1,4 @@
-//! The kinds that the program serves: a row each.
+//! The kinds that the program serves: one entry each.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The resources: their types, the schemas with the rules that the API server enforces, the roles that they declare, and
-//! the conditions and reasons that their status speaks in. Nothing here knows the network or a clock.
+//! The resources: their types, the schemas with the rules that the API server enforces, the roles that they declare,
+//! and the conditions and reasons of their status. Must not know: the network and the clock.
 
 mod annotations;
 mod conditions;

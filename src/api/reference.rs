@@ -1,5 +1,5 @@
-//! The reference of the resource in Markdown, from the schema that the API server enforces, so that it can say
-//! nothing else. Pure.
+//! The reference of the resource in Markdown. It is built from the schema that the API server enforces, so it always
+//! matches it. Pure.
 
 use std::fmt::Write as _;
 
@@ -27,7 +27,7 @@ const ANNOTATIONS: [(&str, &str); 3] = [
     ),
 ];
 
-/// One line of a table of fields.
+/// One row of a table of fields.
 struct Field {
     path: String,
     type_: String,
@@ -35,7 +35,7 @@ struct Field {
     description: String,
 }
 
-/// A rule that the API server checks, and where.
+/// A rule that the API server checks, and its field.
 struct Rule {
     path: String,
     message: String,
@@ -187,7 +187,7 @@ fn walk(path: &str, schema: &JSONSchemaProps, fields: &mut Vec<Field>, rules: &m
     }
 }
 
-/// A message that is put together by `'text' + expression + 'text'`, with … for what is computed.
+/// A message that a rule builds as `'text' + expression + 'text'`, with … for each computed part.
 fn in_words(expression: &str) -> String {
     let (mut depth, mut parts) = (0_usize, vec![String::new()]);
     for character in expression.chars() {

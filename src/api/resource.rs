@@ -1,5 +1,5 @@
-//! A resource that declares a role, as the rest of the program sees it: of whatever kind, with its kind's own part behind
-//! [`RoleSpec`].
+//! A resource that declares a role, as the rest of the program uses it. It can be of any kind; [`RoleSpec`] hides the
+//! kind's own part.
 
 use std::borrow::Cow;
 
@@ -24,14 +24,14 @@ pub struct RoleResource {
     pub kind: &'static Kind,
     /// Its metadata.
     pub metadata: ObjectMeta,
-    /// What it declares.
+    /// Its spec.
     pub spec: Spec,
-    /// What the controller says of it.
+    /// Its status.
     pub status: Option<RoleStatus>,
 }
 
 impl RoleResource {
-    /// Its settings of the role.
+    /// The settings of its role.
     #[must_use]
     pub fn settings(&self) -> &RoleSettings {
         self.spec.settings()
@@ -40,22 +40,22 @@ impl RoleResource {
     /// The name of the role that it declares.
     ///
     /// # Errors
-    /// When the declared name is not one that IAM accepts.
+    /// When IAM does not accept the declared name.
     pub fn role_name(&self, defaults: &Defaults) -> Result<RoleName, SpecError> {
         let (namespace, name) = (self.namespace().unwrap_or_default(), self.name_any());
         role_name(self.settings(), &namespace, &name, self.held_name(), defaults)
     }
 
-    /// Which role it declares, of all accounts.
+    /// The key of the role that it declares, unique across accounts.
     ///
     /// # Errors
-    /// When the spec names no account, or a name that IAM does not accept.
+    /// When the spec has no account, or a name that IAM does not accept.
     pub fn role_key(&self, defaults: &Defaults) -> Result<RoleKey, SpecError> {
         let (_, account) = place(&*self.spec)?;
         Ok(self.role_name(defaults)?.in_account(&account))
     }
 
-    /// The account of the role: the one that the spec says, else the one of the role that the status names.
+    /// The account of the role: from the spec, otherwise from the ARN of the role in the status.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
         let held = || Place::of_arn(self.status.as_ref()?.role_arn.as_deref()?);
@@ -65,7 +65,7 @@ impl RoleResource {
             .or_else(held)
     }
 
-    /// What it declares, with what the controller gives to every role.
+    /// Its declaration, with the controller's defaults.
     ///
     /// # Errors
     /// When the spec breaks a rule.
@@ -86,7 +86,7 @@ impl RoleResource {
         })
     }
 
-    /// How the role's tags name it.
+    /// The resource as the role's tags name it.
     ///
     /// # Errors
     /// When the resource was not read from a cluster.
@@ -103,7 +103,7 @@ impl RoleResource {
         })
     }
 
-    /// What its status remembers of the role.
+    /// The state of the role as its status records it.
     #[must_use]
     pub fn held(&self) -> Held {
         let Some(status) = &self.status else { return Held::default() };

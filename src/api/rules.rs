@@ -1,25 +1,25 @@
-//! The longer CEL rules of the schema, built from the tables that the parsers in `policy` use, so that the API
-//! server and the controller cannot come apart. ARNs are compared field by field: each search is anchored, and
-//! no part of it can run over a colon.
+//! The longer CEL rules of the schema. They are built from the tables that the parsers in `policy` use, so the API
+//! server and the controller cannot diverge. ARNs are compared field by field: each search is anchored, and no part of
+//! it can match a colon.
 //!
-//! `find` gives '' for an ARN that is malformed: its own rule says so, and the rules that compare it with
-//! another field stay silent. Conditionals rather than optionals, and `find` rather than `split`, where a
-//! length matters: the API server's cost estimate knows no other.
+//! `find` returns '' for a malformed ARN. The ARN's own rule reports it, and the rules that compare it with another
+//! field pass. Where a length matters, the rules use conditionals instead of optionals, and `find` instead of `split`:
+//! the API server's cost estimate supports nothing else.
 
 use crate::policy::{PATH_SEGMENT_PATTERN, Partition};
 
-/// All of an ARN before its resource, when it says where that is.
+/// The part of an ARN before its resource, when it contains the Region and the account.
 const PLACE: &str = "^arn:[a-z0-9-]+:[a-z0-9-]+:[a-z0-9-]+:[0-9]{12}:";
 
-/// Within that: partition, then Region and account.
+/// Within that part: partition, then Region and account.
 const PARTITION: &str = "^arn:[a-z0-9-]+:";
 const REGION_AND_ACCOUNT: &str = "[a-z0-9-]+:[0-9]{12}:$";
 
-/// White space, and the Hangul fillers, which are letters that show none.
+/// White space, and the Hangul fillers, which are invisible letters.
 const BLANK: &str = r"\\p{Z}\\x{115F}\\x{1160}\\x{3164}\\x{FFA0}";
 
-/// Every letter and digit outside of ASCII that a usual fold makes letters of `aws` or `streamrole.dev` of, and
-/// their neighbours. A unit test holds it against `role::tag_key`.
+/// Every non-ASCII letter and digit that a usual fold maps to a letter of `aws` or `streamrole.dev`, and their
+/// neighbors. A unit test compares it with `role::tag_key`.
 const LOOK_ALIKES: &[(u32, u32)] = &[
     (0xAA, 0xAA),
     (0xBA, 0xBA),
@@ -39,7 +39,7 @@ const LOOK_ALIKES: &[(u32, u32)] = &[
     (0x1F130, 0x1F189),
 ];
 
-/// For each partition what `form` makes of it, as alternatives.
+/// The result of `form` for each partition, as alternatives.
 fn each_partition(form: impl Fn(Partition) -> String) -> String {
     Partition::ALL.map(form).join("|")
 }
@@ -61,7 +61,7 @@ pub(super) fn is_arn(service: &str, resource: &str) -> String {
     format!("self.matches('^arn:({partitions}):{service}:[a-z0-9-]+:[0-9]{{12}}:{resource}$')")
 }
 
-/// Whether the Region of the ARN `self` is one of its partition.
+/// Whether the Region of the ARN `self` belongs to its partition.
 pub(super) fn region_is_of_partition() -> String {
     let places =
         each_partition(|partition| format!("{partition}:[a-z]+:{}", partition.region_pattern()));
@@ -81,7 +81,7 @@ pub(super) fn is_policy_arn() -> String {
     )
 }
 
-/// Whether `self` is a path of a role.
+/// Whether `self` is the path of a role.
 pub(super) fn is_path() -> String {
     format!("self.matches('^/({PATH_SEGMENT_PATTERN}/)*$')")
 }
@@ -124,7 +124,7 @@ pub(super) fn boundary_has_partition_of_stream() -> String {
     )
 }
 
-/// Whether the key of the destination `self` is where its stream is.
+/// Whether the key of the destination `self` is in the account and Region of its stream.
 pub(super) fn key_is_where_stream_is() -> String {
     let stream = place(&stream("self"));
     let key = place("self.kmsKeyArn");
@@ -149,8 +149,8 @@ pub(super) fn keys_have_no_outer_space() -> String {
     format!("self.all(key, !key.matches('^[{BLANK}]|[{BLANK}]$'))")
 }
 
-/// Whether no tag key of `self` is reserved, or is made of letters that look like those of one that is. `(?i)`
-/// folds a long s too. The second part takes the letters in any order: it looks only at keys with a look-alike.
+/// Whether no tag key of `self` is reserved, or looks like a reserved key. `(?i)` folds a long s too. The second part
+/// accepts the letters in any order: it only checks keys with a look-alike.
 pub(super) fn no_key_is_reserved() -> String {
     let look_alikes: String = LOOK_ALIKES
         .iter()

@@ -1,4 +1,4 @@
-//! The settings of an IAM role that every kind of resource declares alike. Limits are those of the IAM API reference
+//! The settings of an IAM role that all kinds of resource share. The limits are those of the IAM API reference
 //! (`CreateRole`, `TagRole`, `PutRolePermissionsBoundary`).
 
 use std::collections::BTreeMap;
@@ -11,20 +11,20 @@ use crate::role::{AdoptionPolicy, DeletionPolicy, DriftPolicy};
 
 use super::rules;
 
-/// What the user declares about the role itself.
+/// The declared settings of the role.
 #[derive(KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RoleSettings {
-    /// Name of the IAM role: 1 to 64 letters, digits and any of `_+=,.@-`, unique in the account without
-    /// regard to case. Cannot be changed. Default: `<namespace>-<name>` of this resource, after the
-    /// prefix that the controller may be given, shortened with a hash when that is longer than 64.
+    /// Name of the IAM role: 1 to 64 letters, digits and any of `_+=,.@-`, unique in the account without regard to
+    /// case. Immutable. Default: `<namespace>-<name>` of this resource, after the controller's prefix for role names,
+    /// if any. A default name longer than 64 characters is shortened with a hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(validation = Rule::new("self.matches('^[a-zA-Z0-9_+=,.@-]+$')").message("roleName may hold only letters, digits and the characters _+=,.@-"))]
     pub role_name: Option<String>,
 
-    /// Path of the IAM role: `/`, or names between slashes, at most 512 characters, without spaces and
-    /// `*?${}`. `/aws-service-role/` is IAM's own. Cannot be changed.
+    /// Path of the IAM role: `/`, or names between slashes, at most 512 characters, without spaces and `*?${}`. IAM
+    /// reserves `/aws-service-role/`. Immutable.
     #[serde(default = "default_path")]
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(
@@ -40,21 +40,21 @@ pub struct RoleSettings {
     #[x_kube(validation = Rule::new(r"self.matches('^[\\t\\n\\r -~\u00A1-\u00FF]*$')").message("description may hold only printable characters of Latin-1, tabs and line breaks: IAM accepts no others"))]
     pub description: Option<String>,
 
-    /// ARN of the managed policy that bounds what the role can do. Absent means that the role has no
-    /// permissions boundary.
+    /// ARN of the managed policy that limits what the role can do. Absent means that the role has no permissions
+    /// boundary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     #[x_kube(validation = Rule::new(rules::is_policy_arn()).message("permissionsBoundaryArn must be the ARN of a managed policy, as in arn:aws:iam::111122223333:policy/boundary"))]
     pub permissions_boundary_arn: Option<String>,
 
-    /// Longest session, in seconds, for which the role can be assumed: 3600 to 43200.
+    /// Longest session of the role, in seconds: 3600 to 43200.
     #[serde(default = "default_max_session_duration_seconds")]
     #[schemars(range(min = 3600, max = 43200))]
     pub max_session_duration_seconds: i32,
 
-    /// Tags of the IAM role. Tags that others put on the role are left alone. Keys that begin with `aws:`
-    /// or `streamrole.dev/` are reserved, keys do not begin or end with white space, and IAM does not tell
-    /// them apart by case.
+    /// Tags of the IAM role. Tags that others put on the role are left unchanged. Keys must not begin with `aws:` or
+    /// `streamrole.dev/`, which are reserved, and must not begin or end with white space. Keys are case-insensitive in
+    /// IAM.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "tags_schema")]
     #[x_kube(
@@ -65,27 +65,26 @@ pub struct RoleSettings {
     )]
     pub tags: BTreeMap<String, String>,
 
-    /// Whether inline and attached policies that this resource does not declare are removed from the role.
-    /// When false they are only reported.
+    /// Whether the controller removes inline and attached policies that this resource does not declare from the role.
+    /// When false, it only reports them.
     #[serde(default)]
     pub exclusive_policies: bool,
 
-    /// What to do when a role of this name exists already and was not created for this resource. `Never`:
-    /// leave it alone and say so. `Adopt`: take over a role that no living resource owns, change it as
-    /// declared, and keep it on deletion unless `deletionPolicy` says otherwise. `TakeOver`: the same, and
-    /// also take a role from a resource of another cluster, which from then on leaves it alone.
+    /// How the controller handles an existing role of this name that was not created for this resource. `Never`: leave
+    /// it unchanged and report it. `Adopt`: take ownership of a role that no existing resource owns, change it to match
+    /// the spec, and keep it on deletion unless `deletionPolicy` is set to `Delete`. `TakeOver`: the same, and also
+    /// take ownership of a role of another cluster, whose resource then leaves the role unchanged.
     #[serde(default)]
     pub adoption_policy: AdoptionPolicy,
 
-    /// What happens to the role when this resource is deleted. Default: `Delete` for a role that the
+    /// Whether the role is deleted or kept when this resource is deleted. Default: `Delete` for a role that the
     /// controller created, `Retain` for one that it adopted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "deletion_policy_schema")]
     pub deletion_policy: Option<DeletionPolicy>,
 
-    /// What to do about a difference between the live role and this declaration. `Correct`: repair it.
-    /// `Report`: write nothing to IAM, not even to create or delete the role, and list the differences in
-    /// `status.drift`.
+    /// How the controller handles a difference between the live role and the spec. `Correct`: repair it. `Report`:
+    /// write nothing to IAM, not even to create or delete the role, and list the differences in `status.drift`.
     #[serde(default)]
     pub drift_policy: DriftPolicy,
 }
@@ -93,7 +92,7 @@ pub struct RoleSettings {
 fn tags_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
-        // IAM allows 50; four are for ownership.
+        // IAM allows 50; four are reserved for ownership.
         "maxProperties": 46,
         "additionalProperties": {"type": "string", "maxLength": 256},
     })

@@ -1,4 +1,4 @@
-//! The status that every kind of resource has.
+//! The status that all kinds of resource share.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::conditions::ConditionType;
 
-/// What the controller last saw of the role and did about it.
+/// The last observed state of the role, and what the controller did about it.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RoleStatus {
-    /// The generation of the spec that the conditions speak of.
+    /// The generation of the spec that the conditions refer to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// The reason of the condition `Ready`, where field selectors can reach it, as in
+    /// The reason of the condition `Ready`, for field selectors, as in
     /// `kubectl get pesr --field-selector status.reason=AccessDenied`.
     #[schemars(length(max = 1024))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,8 +37,8 @@ pub struct RoleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_id: Option<String>,
 
-    /// Whether the role existed before this resource and was adopted by it. Remembered here, because the tag
-    /// on the role that says so can be stripped.
+    /// Whether the role existed before this resource and was adopted by it. Recorded here as well, because the tag on
+    /// the role can be removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<bool>,
 
@@ -47,14 +47,14 @@ pub struct RoleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
 
-    /// Keys of `spec.tags` and of the controller's default tags that it has put on the role, so that it
-    /// removes them, and only them, when they are declared no more.
+    /// Keys of `spec.tags` and of the controller's default tags that the controller has put on the role. It removes
+    /// only these, when they are no longer declared.
     #[schemars(length(max = 256), inner(length(max = 128)))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub tag_keys: Vec<String>,
 
-    /// The value of the annotation `streamrole.dev/reconcile-requested-at` that was handled last.
+    /// The last handled value of the annotation `streamrole.dev/reconcile-requested-at`.
     #[schemars(length(max = 262_144))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
@@ -63,7 +63,7 @@ pub struct RoleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_change_time: Option<Time>,
 
-    /// Differences between the live role and the declaration that were seen and left as they are.
+    /// Observed differences between the live role and the spec that were left unchanged.
     #[schemars(length(max = 128))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -77,32 +77,32 @@ pub struct RoleStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// One difference between the live role and the declaration.
+/// One difference between the live role and the spec.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DriftedField {
     /// Where the difference is, as in `trustPolicy.Statement[0].Principal.Service`.
     #[schemars(length(max = 2048))]
     pub path: String,
-    /// What the resource declares; absent when it declares nothing there.
+    /// The declared value; absent when the spec declares nothing there.
     #[schemars(length(max = 2048))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired: Option<String>,
-    /// What the live role has; absent when it has nothing there.
+    /// The value of the live role; absent when it has nothing there.
     #[schemars(length(max = 2048))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<String>,
 }
 
 impl RoleStatus {
-    /// Whether the controller has not looked at the resource yet. The API server gives a new one the
-    /// generation -1, so that kstatus does not take it for a kind of resource that needs no status.
+    /// Whether the controller has not yet reconciled the resource. The API server gives a new resource the generation
+    /// -1, so that kstatus does not mistake it for a kind without a status.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
         self.observed_generation.is_none_or(|generation| generation < 0)
     }
 
-    /// The condition to wait for; absent until the resource was first looked at.
+    /// The condition to wait for; absent until the first reconcile.
     #[must_use]
     pub fn ready(&self) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str())

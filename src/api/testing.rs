@@ -1,4 +1,4 @@
-//! Resources for unit tests: one of the first kind, and one of a kind that exists in tests only.
+//! Resources for unit tests: one of the first kind, and one of a kind that only exists in tests.
 
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
@@ -13,7 +13,7 @@ use super::resource::RoleResource;
 use super::settings::RoleSettings;
 use super::{FINALIZER, PinpointEventStreamRole};
 
-/// A settled resource, in which the value at each of these JSON pointers is replaced.
+/// A settled resource. `changes` replaces the value at each of these JSON pointers.
 pub(crate) fn resource(changes: &[(&str, Value)]) -> RoleResource {
     let mut whole = json!({
         "apiVersion": "streamrole.dev/v1alpha1",
@@ -42,7 +42,7 @@ pub(crate) fn resource(changes: &[(&str, Value)]) -> RoleResource {
     resource.into()
 }
 
-/// A kind with another spec, as the next service will have.
+/// A kind with another spec, as a further service would have.
 pub(crate) static SECOND_KIND: Kind = Kind {
     name: "SecondRole",
     plural: "secondroles",
@@ -79,7 +79,7 @@ impl RoleSpec for SecondSpec {
     }
 }
 
-/// The same resource as [`resource`] makes without changes, but of the second kind.
+/// The same resource as [`resource`] builds without changes, but of the second kind.
 pub(crate) fn second() -> RoleResource {
     let spec = json!({"stream": "arn:aws:firehose:us-east-1:111122223333:deliverystream/s"});
     let spec = (SECOND_KIND.read)(spec).unwrap_or_else(|error| panic!("{error:?}"));

@@ -12,15 +12,14 @@ use crate::timing::Timing;
 use super::connect::{self, Cluster, Where};
 use super::{Error, print};
 
-/// Flags of `streamrole check`: those of `streamrole run` that say what it works with.
+/// Flags of `streamrole check`: the flags of `streamrole run` for the cluster, the namespaces and the Lease.
 #[derive(ClapArgs, Debug)]
 pub(super) struct Args {
     #[command(flatten)]
     place: Where,
 }
 
-/// Says what a controller would find that is started like this, and changes nothing. The first thing that is missing
-/// ends it.
+/// Reports what a controller with these flags would find, and changes nothing. Ends at the first problem.
 pub(super) fn check(args: &Args) -> Result<(), Error> {
     connect::on_one_thread(look(&args.place))
 }

@@ -1,4 +1,4 @@
-//! Which cluster, which namespaces, which Lease and which AWS: what `run` works with and `check` looks at.
+//! The cluster, the namespaces, the Lease and AWS that `run` uses and `check` checks.
 
 use clap::Args;
 use hyper::Uri;
@@ -13,10 +13,11 @@ use crate::timing::Timing;
 
 use super::Error;
 
-/// Flags that say what the controller works with. The cluster is that of KUBECONFIG, or the one the process runs in.
+/// Flags for the cluster, the namespaces and the Lease. The cluster is that of KUBECONFIG, or the one that the process
+/// runs in.
 #[derive(Args, Debug)]
 pub(super) struct Where {
-    /// Watch this namespace only; can be repeated. Without it, all namespaces are watched.
+    /// Watch only this namespace; can be repeated. By default, all namespaces are watched.
     #[arg(
         long,
         env = "STREAMROLE_WATCH_NAMESPACE",
@@ -25,13 +26,13 @@ pub(super) struct Where {
     )]
     pub watch_namespace: Vec<String>,
 
-    /// Identity of the cluster, which the roles are tagged with. Without it, the uid of the namespace kube-system: give it
-    /// where the controller may not get that namespace, and in a cluster that was restored from another one's backup.
-    /// Roles that are tagged with another identity are another cluster's.
+    /// Identity of the cluster in the tags of its roles. Default: the uid of the namespace kube-system. Set it where
+    /// the controller cannot read that namespace, and in a cluster that was restored from another cluster's backup.
+    /// Roles tagged with another identity belong to another cluster.
     #[arg(long, env = "STREAMROLE_CLUSTER_ID", value_parser = ClusterId::parse, value_name = "ID")]
     pub cluster_id: Option<ClusterId>,
 
-    /// Of several replicas let one work, chosen by a Lease; the others stand by.
+    /// Elect a leader among the replicas through a Lease; the others are on standby.
     #[arg(long, env = "STREAMROLE_LEADER_ELECTION")]
     pub leader_election: bool,
 
@@ -45,7 +46,7 @@ pub(super) struct Where {
     )]
     pub lease_name: String,
 
-    /// Namespace of the Lease. Without it, the one of the pod or of the kubeconfig's context.
+    /// Namespace of the Lease. Default: the namespace of the pod or of the kubeconfig's context.
     #[arg(
         long,
         env = "STREAMROLE_LEASE_NAMESPACE",
@@ -55,18 +56,18 @@ pub(super) struct Where {
     pub lease_namespace: Option<String>,
 }
 
-/// A cluster that is configured, whether it answers or not.
+/// A configured cluster, whether it answers or not.
 pub(super) struct Cluster {
     pub server: ApiServer,
     /// The Lease, if replicas compete for one.
     pub lease: Option<LeaseName>,
 }
 
-/// The cluster that is configured.
+/// The configured cluster.
 pub(super) async fn cluster(place: &Where, timing: &Timing) -> Result<Cluster, Error> {
     let mut config =
         kube::Config::infer().await.map_err(|error| Error::NoCluster(error.to_string()))?;
-    // In a pod there is none: the API server is at hand.
+    // In a pod there is none: the API server is close.
     if let Some(cluster) = chosen_cluster() {
         let own = cluster.proxy_url.filter(|proxy| !proxy.is_empty());
         let own = own.and_then(|proxy| proxy.parse().ok());
@@ -86,7 +87,7 @@ pub(super) async fn cluster(place: &Where, timing: &Timing) -> Result<Cluster, E
 /// The variables that name a proxy for HTTPS.
 const PROXY_VARIABLES: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 
-/// The cluster that the kubeconfig chooses, if there is one.
+/// The cluster of the kubeconfig's current context, if there is one.
 fn chosen_cluster() -> Option<KubeconfigCluster> {
     let config = Kubeconfig::read().ok()?;
     let current = config.current_context?;
@@ -94,8 +95,8 @@ fn chosen_cluster() -> Option<KubeconfigCluster> {
     config.clusters.into_iter().find(|cluster| cluster.name == context.cluster)?.cluster
 }
 
-/// By way of which proxy the API server is asked: that of the kubeconfig in any case, else that of the environment as
-/// for AWS. kube by itself holds `NO_PROXY` against the proxy and not against the server.
+/// The proxy for requests to the API server: the kubeconfig's in any case, otherwise the environment's, as for AWS.
+/// kube itself matches `NO_PROXY` with the proxy instead of the server.
 fn proxy_for(
     server: &Uri,
     own: Option<Uri>,
@@ -106,7 +107,7 @@ fn proxy_for(
         return own;
     }
     let intercept = matcher.intercept(server)?;
-    // The intercept leaves name and password out.
+    // The intercept omits name and password.
     let full = environment.iter().find_map(|value| value.parse::<Uri>().ok());
     let is_same = |full: &Uri| {
         full.scheme() == intercept.uri().scheme() && full.host() == intercept.uri().host()
@@ -114,11 +115,11 @@ fn proxy_for(
     Some(full.filter(is_same).unwrap_or_else(|| intercept.uri().clone()))
 }
 
-/// Does `work` to its end.
+/// Runs `work` to completion.
 pub(super) fn on_one_thread(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
-    // An error means that one is installed already, which is as good.
+    // An error means that a provider is already installed, which also works.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    // One thread: the loop waits for the network, and each thread more would hold memory of its own.
+    // One thread: the loop waits for the network, and each further thread needs memory.
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 

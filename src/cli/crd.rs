@@ -14,7 +14,7 @@ pub(super) struct Args {
     schema: bool,
 }
 
-/// The CRDs as YAML, or their JSON schemas, as `crds/` holds them.
+/// Prints the CRDs as YAML, or their JSON schemas, as in `crds/`.
 pub(super) fn print(args: &Args) -> Result<(), Error> {
     for (number, kind) in KINDS.into_iter().enumerate() {
         if args.schema {

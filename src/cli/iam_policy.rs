@@ -1,5 +1,5 @@
-//! `streamrole iam-policy`. A value that is not what its flag asks for is refused: most come from another command's
-//! output, and a policy with an empty or wrong value in it looks right and denies everything, or allows too much.
+//! `streamrole iam-policy`. A value of the wrong form is rejected. Most values come from another command's output, and
+//! a policy with an empty or wrong value looks correct but denies everything, or allows too much.
 
 use clap::{Args as ClapArgs, ValueEnum as _};
 
@@ -9,10 +9,10 @@ use crate::role::{RoleName, RolePath};
 
 use super::Error;
 
-/// Flags of `streamrole iam-policy`. What is not given stays a placeholder, as in `${account_id}`.
+/// Flags of `streamrole iam-policy`. A value that is not given stays a placeholder, as in `${account_id}`.
 #[derive(ClapArgs, Debug)]
 pub(super) struct Args {
-    /// Which policy.
+    /// The policy to print.
     #[arg(value_enum, default_value = "controller")]
     policy: PermissionsPolicy,
 
@@ -24,11 +24,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "ACCOUNT", value_parser = account)]
     account_id: Option<String>,
 
-    /// How the roles' paths and names begin, as in /streaming/ or /streaming- or / for all.
+    /// Prefix of the roles' paths and names, as in /streaming/ or /streaming-, or / for all.
     #[arg(long, value_name = "PREFIX", value_parser = prefix)]
     role_prefix: Option<String>,
 
-    /// Uid of the cluster's namespace kube-system.
+    /// Uid of the namespace kube-system of the cluster.
     #[arg(long, value_name = "UID", value_parser = cluster_uid)]
     cluster_uid: Option<String>,
 
@@ -45,7 +45,7 @@ pub(super) struct Args {
     controller_role_arn: Option<String>,
 }
 
-/// The policy as JSON, as `deploy/iam/` holds it.
+/// Prints the policy as JSON, as in `deploy/iam/`.
 pub(super) fn print(args: Args) -> Result<(), Error> {
     args.check()?;
     let placeholders = Scope::default();
@@ -68,10 +68,10 @@ fn json(policy: PermissionsPolicy, scope: &Scope) -> Result<String, Error> {
 }
 
 impl Args {
-    /// What can only be said of several flags together.
+    /// Checks that need several flags.
     fn check(&self) -> Result<(), Error> {
-        // To print `controller` with a boundary that it does not demand would look like a demand. Partition and
-        // account may be given with each policy: they are what the ARNs are held against.
+        // A boundary printed with `controller`, which does not require it, would look like a requirement. Partition and
+        // account can be given with each policy: the ARNs are checked against them.
         let flags = [
             ("role-prefix", self.role_prefix.is_some()),
             ("cluster-uid", self.cluster_uid.is_some()),
@@ -105,7 +105,7 @@ impl Args {
             let part = |index| arn.split(':').nth(index).unwrap_or_default();
             let (partition, account) = (part(1), part(4));
             let differs = |given: &Option<String>, seen| given.as_ref().is_some_and(|g| g != seen);
-            // AWS's own managed policies are in each account.
+            // AWS's managed policies are in every account.
             if differs(&self.partition, partition)
                 || account != "aws" && differs(&self.account_id, account)
             {
@@ -118,7 +118,7 @@ impl Args {
     }
 }
 
-/// The policies that have a place for this flag's value.
+/// The policies that use this flag's value.
 fn policies_with(flag: &str) -> Result<Vec<PermissionsPolicy>, Error> {
     let placeholder = format!("${{{}}}", flag.replace('-', "_"));
     let mut using = Vec::new();
@@ -194,7 +194,7 @@ fn parsed(result: Result<impl ToString, InvalidIdentifier>) -> Result<String, St
     result.map(|value| value.to_string()).map_err(|error| error.to_string())
 }
 
-/// Whether a policy takes the text for itself, and not for a pattern or a variable.
+/// Whether a policy reads the text literally, and not as a pattern or a variable.
 fn is_literal(text: &str) -> bool {
     !text.contains(['*', '?', '$', '{', '}'])
 }

@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand, each thin.
+//! The command line: one small file per subcommand.
 
 mod check;
 mod connect;
@@ -30,19 +30,20 @@ struct Cli {
 enum Command {
     /// Run the controller.
     Run(run::Args),
-    /// Say whether a controller could work from here: the cluster, its rights there, AWS. Changes nothing.
+    /// Check whether a controller could work in this environment: the cluster, its permissions there, AWS. Changes
+    /// nothing.
     Check(check::Args),
     /// Print the CustomResourceDefinition that the cluster needs.
     Crd(crd::Args),
     /// Print the reference of the resource as Markdown.
     Reference,
-    /// Print a role that the controller needs in the cluster.
+    /// Print an RBAC role that the controller needs in the cluster.
     Rbac(rbac::Args),
     /// Print an IAM policy for the controller's own role.
     IamPolicy(iam_policy::Args),
 }
 
-/// Why the process cannot go on; waiting would not help.
+/// Why the process cannot continue; waiting does not help.
 #[derive(Debug, Error)]
 enum Error {
     /// No cluster is configured.
@@ -50,39 +51,39 @@ enum Error {
         "no Kubernetes cluster is configured: {0}. Set KUBECONFIG to a kubeconfig file, or run in a pod with a service account"
     )]
     NoCluster(String),
-    /// The cluster cannot be used.
+    /// The cluster is unusable.
     #[error(transparent)]
     Cluster(#[from] controller::ClusterNotReady),
-    /// What is configured of AWS cannot be used.
+    /// The AWS configuration is unusable.
     #[error(transparent)]
     Aws(#[from] iam::Unusable),
-    /// Traces cannot be sent as asked for.
+    /// Traces cannot be sent as configured.
     #[error(transparent)]
     Traces(#[from] telemetry::UnknownProtocol),
     /// There are no credentials.
     #[error(transparent)]
     Credentials(#[from] iam::NoCredentials),
-    /// IAM cannot be used.
+    /// IAM is unusable.
     #[error(transparent)]
     Iam(#[from] role::IamError),
     /// Another replica may lead.
     #[error(transparent)]
     Lost(#[from] controller::Lost),
-    /// The port is taken or not allowed.
+    /// The port is in use or not allowed.
     #[error("cannot listen on {address}: {source}. Choose another address with --listen")]
     Listen {
-        /// The address asked for.
+        /// The requested address.
         address: SocketAddr,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The operating system refused something basic.
+    /// The operating system failed a basic request.
     #[error("cannot start: {0}")]
     Start(#[from] std::io::Error),
-    /// Flags do not go together.
+    /// Flags contradict each other.
     #[error("{0}")]
     Flags(String),
-    /// Standard output is gone.
+    /// Standard output is closed.
     #[error("cannot print: {0}")]
     Print(String),
 }
@@ -101,7 +102,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell when standard error is gone.
+            // If standard error is closed, there is no place left to report to.
             let _ = writeln!(std::io::stderr(), "streamrole: {error}");
             ExitCode::FAILURE
         }
@@ -114,7 +115,7 @@ fn print_yaml(object: &impl Serialize) -> Result<(), Error> {
 
 fn print(text: &str) -> Result<(), Error> {
     match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough, as in `streamrole crd | head`.
+        // The reader stopped reading, as in `streamrole crd | head`.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         printed => printed.map_err(|error| Error::Print(error.to_string())),
     }

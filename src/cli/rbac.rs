@@ -10,20 +10,20 @@ use super::{Error, print_yaml};
 /// Flags of `streamrole rbac`.
 #[derive(ClapArgs, Debug)]
 pub(super) struct Args {
-    /// Which role.
+    /// The role to print.
     #[arg(value_enum, default_value = "cluster-role")]
     role: Which,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Which {
-    /// The ClusterRole, for all that it watches and writes.
+    /// The ClusterRole, for everything that the controller watches and writes.
     ClusterRole,
     /// The Role for leader election, in the namespace of the Lease.
     LeaseRole,
 }
 
-/// The role as YAML, as `deploy/rbac/` holds it.
+/// Prints the role as YAML, as in `deploy/rbac/`.
 pub(super) fn print(args: &Args) -> Result<(), Error> {
     match args.role {
         Which::ClusterRole => print_yaml(&controller::cluster_role(&KINDS)),

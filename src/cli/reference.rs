@@ -4,7 +4,7 @@ use crate::api;
 
 use super::Error;
 
-/// The reference as Markdown, as `docs/reference.md` holds it.
+/// Prints the reference as Markdown, as in `docs/reference.md`.
 pub(super) fn print() -> Result<(), Error> {
     super::print(&api::reference())
 }

@@ -19,24 +19,23 @@ use crate::timing::Timing;
 use super::Error;
 use super::connect::{self, Cluster, Where};
 
-/// Flags of `streamrole run`. The cluster is that of KUBECONFIG, or the one the process runs in; AWS
-/// credentials, region and endpoint are found as by every AWS SDK (AWS_REGION, AWS_PROFILE,
-/// AWS_ENDPOINT_URL and the others). `RUST_LOG` chooses log levels, and traces go by OTLP over HTTP to
-/// `OTEL_EXPORTER_OTLP_ENDPOINT` if that is set.
+/// Flags of `streamrole run`. The cluster is that of KUBECONFIG, or the one that the process runs in. AWS credentials,
+/// region and endpoint come from the variables and files of every AWS SDK (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL
+/// and others). `RUST_LOG` sets log levels. Traces go by OTLP over HTTP to `OTEL_EXPORTER_OTLP_ENDPOINT` if it is set.
 #[derive(ClapArgs, Debug)]
 pub(super) struct Args {
     #[command(flatten)]
     place: Where,
 
-    /// How often all roles are compared with their declaration, as in 10m or 1h.
+    /// Interval between comparisons of all roles with their specs, as in 10m or 1h.
     #[arg(long, env = "STREAMROLE_RESYNC", default_value = "10m", value_parser = duration, value_name = "DURATION")]
     resync: Duration,
 
-    /// How many roles are worked on in IAM at once.
+    /// Maximum number of roles that are reconciled in IAM concurrently.
     #[arg(long, env = "STREAMROLE_CONCURRENCY", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000), value_name = "N")]
     concurrency: u16,
 
-    /// Tag of every role whose resource does not declare the same key, as in team=marketing; can be repeated.
+    /// Tag on every role whose resource does not declare the same key, as in team=marketing; can be repeated.
     #[arg(
         long,
         env = "STREAMROLE_DEFAULT_TAG",
@@ -46,7 +45,7 @@ pub(super) struct Args {
     )]
     default_tag: Vec<(String, String)>,
 
-    /// How the names of roles begin whose resource declares none. A role that exists keeps its name.
+    /// Prefix of the names of roles whose resource declares no name. An existing role keeps its name.
     #[arg(
         long,
         env = "STREAMROLE_ROLE_NAME_PREFIX",
@@ -57,15 +56,15 @@ pub(super) struct Args {
     )]
     role_name_prefix: RoleNamePrefix,
 
-    /// What every duration that the controller waits for is multiplied by: for tests.
+    /// Multiplies every duration that the controller waits for; for tests.
     #[arg(long, env = "STREAMROLE_TIME_SCALE", default_value_t = 1.0, value_parser = scale, hide = true)]
     time_scale: f64,
 
-    /// How log lines are written.
+    /// Format of log lines.
     #[arg(long, env = "STREAMROLE_LOG_FORMAT", default_value = "text")]
     log_format: Format,
 
-    /// Address of /healthz, /readyz and /metrics; [::] takes IPv4 too. Port 0 takes any free one and logs it.
+    /// Address of /healthz, /readyz and /metrics; [::] also accepts IPv4. Port 0 picks any free port and logs it.
     #[arg(
         long,
         env = "STREAMROLE_LISTEN",
@@ -81,7 +80,7 @@ enum Format {
     Text,
 }
 
-/// Runs the controller until it is told to stop.
+/// Runs the controller until a signal stops it.
 pub(super) fn run(args: Args) -> Result<(), Error> {
     let _telemetry = Telemetry::start(match args.log_format {
         Format::Json => LogFormat::Json,
@@ -128,7 +127,7 @@ async fn start(args: Args) -> Result<(), Error> {
             let elected = async move { claim.won().await };
             let work = controller::run(options, servers, metrics, health, elected, stop);
             let ended = election.lead(work).await?;
-            // What is still under way has until the lease runs out.
+            // Running calls can continue until the Lease expires.
             if ended.in_order {
                 election.release().await;
             }
@@ -148,7 +147,7 @@ async fn prepare(
     let no_cluster = |error: kube::Error| Error::NoCluster(error.to_string());
     let client = server.client().map_err(no_cluster)?;
     let watching = server.watching_client().map_err(no_cluster)?;
-    // The Lease has connections of its own: one that died must not cost it more than one try.
+    // The Lease has a separate client: a dead connection must cost it at most one attempt.
     let leasing = server.client().map_err(no_cluster)?;
     let aws = Aws::from_environment().await?;
     let (cluster, ()) = futures::join!(
@@ -182,7 +181,7 @@ async fn prepare(
     Ok((Servers { client, watching, cluster, roles }, election))
 }
 
-/// Turns true at the first SIGTERM or SIGINT. A second one ends the process at once.
+/// Turns true at the first SIGTERM or SIGINT. A second signal ends the process immediately.
 fn stop_signal() -> Result<watch::Receiver<bool>, Error> {
     let (sender, receiver) = watch::channel(false);
     let mut terminate = signal(SignalKind::terminate())?;

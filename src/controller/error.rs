@@ -1,4 +1,4 @@
-//! Why a reconcile could not be finished. Failures of IAM are no such thing: they are outcomes, and the status reports
+//! Why a reconcile could not finish. Failures of IAM are not such errors: they are outcomes, and the status reports
 //! them.
 
 use std::time::Duration;
@@ -6,20 +6,20 @@ use std::time::Duration;
 use kube::runtime::finalizer;
 use thiserror::Error;
 
-/// Why a reconcile could not be finished.
+/// Why a reconcile could not finish.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
-    /// The API server did not take what should be written.
+    /// The API server rejected a write.
     #[error("cannot write to the Kubernetes API: {0}")]
     Kube(#[from] kube::Error),
-    /// The API server does not know the object. If that is so it is not asked for again; just after a start
-    /// of the API server it may be the resource that is not known yet.
+    /// The API server does not know the object. The object can be deleted; just after a start of the API server, the
+    /// resource type can be unknown still. A deleted object is not reconciled again.
     #[error("the Kubernetes API does not know the object")]
     Unknown,
-    /// The role of a deleted resource is still there; the status says why.
+    /// The role of a deleted resource still exists; the status reports why.
     #[error("the finalizer cannot be removed yet; the status says why")]
     CleanupPending(Option<Duration>),
-    /// The object lacks what every stored object has.
+    /// The object lacks a field that every stored object has.
     #[error("the object has no {0}")]
     Incomplete(&'static str),
 }

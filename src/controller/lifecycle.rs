@@ -1,4 +1,4 @@
-//! Where a resource is in its life, by its metadata, its annotations and its status. Pure.
+//! The stage of a resource in its lifecycle, by its metadata, its annotations and its status. Pure.
 
 use kube::{Resource as _, ResourceExt};
 
@@ -17,7 +17,8 @@ pub(crate) enum HandsOff {
     ReportOnly,
 }
 
-/// Whether the annotation asks for no writes. Any value but `false` does: whoever sets it wants the controller to stop.
+/// Whether the annotation pauses the resource. Any value except `false` does: a user who sets it wants the controller
+/// to stop.
 pub(crate) fn is_paused(resource: &impl ResourceExt) -> bool {
     let value = resource.annotations().get(PAUSED_ANNOTATION);
     value.is_some_and(|value| !value.eq_ignore_ascii_case("false"))
@@ -30,14 +31,14 @@ pub(crate) fn odd_pause(resource: &impl ResourceExt) -> Option<&str> {
     (!is_known).then_some(value)
 }
 
-/// Whether the annotation asks for a deleted resource to be let go without a call to IAM.
+/// Whether the annotation asks to abandon a deleted resource.
 pub(crate) fn is_abandoned(resource: &impl ResourceExt) -> bool {
     let value = resource.annotations().get(ABANDON_ANNOTATION);
     value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// The value of the annotation that asks for a reconcile, if nothing else does: the spec is the one that the status
-/// speaks of.
+/// The value of the annotation that requests a reconcile, if there is no other cause: the status refers to the current
+/// spec.
 pub(crate) fn request(resource: &RoleResource) -> Option<&str> {
     let status = resource.status.as_ref()?;
     let value = resource.annotations().get(RECONCILE_REQUESTED_AT_ANNOTATION)?;
@@ -48,12 +49,12 @@ pub(crate) fn request(resource: &RoleResource) -> Option<&str> {
     is_only_that.then_some(value)
 }
 
-/// Whether the resource stays, once it is deleted, until we let it go.
+/// Whether our finalizer holds the resource on deletion.
 pub(crate) fn has_finalizer(resource: &impl ResourceExt) -> bool {
     resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
 }
 
-/// Why nothing may be written for the resource, if so.
+/// Why nothing must be written for the resource, if so.
 pub(crate) fn hands_off(resource: &RoleResource) -> Option<HandsOff> {
     if is_paused(resource) {
         return Some(HandsOff::Paused);
@@ -64,13 +65,13 @@ pub(crate) fn hands_off(resource: &RoleResource) -> Option<HandsOff> {
     }
 }
 
-/// Whether the status says nothing of the resource yet.
+/// Whether the resource has no reported status yet.
 pub(crate) fn is_new(resource: &RoleResource) -> bool {
     resource.status.as_ref().is_none_or(RoleStatus::is_untouched)
 }
 
-/// Whether the status speaks of an earlier generation than the one that the resource now has. Of a new resource it
-/// says nothing, and the deletion of one is seen by all tools without a word in the status.
+/// Whether the status refers to an earlier generation of the resource. A new resource has no such status, and all tools
+/// see a deletion without a status.
 pub(crate) fn is_edited(resource: &RoleResource) -> bool {
     let observed = resource.status.as_ref().and_then(|status| status.observed_generation);
     resource.metadata.deletion_timestamp.is_none()
@@ -78,7 +79,7 @@ pub(crate) fn is_edited(resource: &RoleResource) -> bool {
         && observed != resource.metadata.generation
 }
 
-/// Whether the status is the last word on the resource until something changes.
+/// Whether the status is final until something changes.
 pub(crate) fn is_settled(resource: &RoleResource) -> bool {
     let Some(status) = &resource.status else {
         return false;

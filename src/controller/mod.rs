@@ -1,5 +1,5 @@
-//! The controller: watches resources, brings each live role to what its resource declares, and reports how that went. What
-//! should happen is decided in `role` and in the pure modules here; the others make it happen.
+//! The controller: watches resources, makes each live role match its spec, and reports the result. `role` and the pure
+//! modules here decide; the other modules act.
 
 mod election;
 mod error;
@@ -38,29 +38,29 @@ pub use preflight::{
 };
 pub use runtime::ApiServer;
 
-/// What the controller is told to do.
+/// The settings of the controller.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Namespaces to watch; all when empty.
     pub namespaces: Vec<String>,
-    /// How often all settled resources are compared with IAM; spread by a tenth either way. Also the longest
-    /// pause before a failing one is tried again.
+    /// The interval of the resync, with a jitter of a tenth. Also the longest pause before a failing resource is
+    /// retried.
     pub resync: Duration,
-    /// How many roles are worked on in IAM at once, over all namespaces.
+    /// The most roles that are reconciled in IAM concurrently, over all namespaces.
     pub concurrency: u16,
-    /// What every role gets, whoever declares it.
+    /// The defaults of every role.
     pub defaults: Defaults,
-    /// How long it waits for anything.
+    /// The waits.
     pub timing: Timing,
 }
 
-/// Who the controller works with.
+/// The servers that the controller uses.
 pub struct Servers {
     /// A client for the cluster.
     pub client: Client,
     /// A client for the watches, from [`ApiServer::watching_client`].
     pub watching: Client,
-    /// Which cluster it is.
+    /// The identity of the cluster.
     pub cluster: ClusterId,
     /// The roles of the account.
     pub roles: Arc<dyn Roles>,
@@ -68,7 +68,7 @@ pub struct Servers {
 
 /// How the work ended.
 pub struct Ended {
-    /// Whether nothing is under way any more, so that another may begin at once. If not, IAM may still be at work on
+    /// Whether everything has ended, so that another replica can start immediately. If not, IAM may still be processing
     /// a last request.
     pub in_order: bool,
     sending: tokio::task::JoinHandle<()>,
@@ -84,8 +84,8 @@ impl Ended {
     }
 }
 
-/// Runs until `stop` turns true, then lets running reconciles end, for a limited time. Until `elected` is done
-/// it watches, so that it can go to work at once, and does nothing else. Events may be left to send.
+/// Runs until `stop` turns true, then waits a limited time for running reconciles. Until `elected` resolves it only
+/// watches, so that it can start work immediately. Events can remain to be sent.
 pub async fn run(
     options: Options,
     servers: Servers,
@@ -99,8 +99,8 @@ pub async fn run(
     let (parts, sending) = Parts::new(&options, servers, metrics);
     let sending = tokio::spawn(sending);
     let Parts { account, schedule, reconciler, asides, resync, metrics } = parts;
-    // While some reconciles of a namespace write to Kubernetes, others wait for a worker, so that none is idle; the rest
-    // of the places is for other namespaces.
+    // While some reconciles of a namespace write to Kubernetes, others wait for a worker, so that no worker is idle.
+    // The remaining slots are for other namespaces.
     let at_once = usize::from(options.concurrency) * 3;
     let watches = Arc::new(Watches::of(&KINDS, &options.namespaces, &timing));
     let counting = (Arc::downgrade(&schedule), Arc::downgrade(&account), Arc::clone(&watches));
@@ -109,7 +109,7 @@ pub async fn run(
         let alive = schedule.upgrade().zip(account.upgrade());
         alive.map(|(schedule, account)| count(&schedule, &account, watches)).unwrap_or_default()
     });
-    // Reconciles that end may wait for what the watches see: the watches stop after them.
+    // Ending reconciles can wait for an event of a watch, so the watches stop after them.
     let (end_watches, no_watches) = watch::channel(false);
     let (listings, watching): (Vec<_>, Vec<_>) = watches
         .iter()
@@ -180,7 +180,7 @@ pub async fn run(
     Ended { in_order, sending, flush: timing.event_flush }
 }
 
-/// The parts of the controller, each with what it uses.
+/// The parts of the controller, each with its dependencies.
 struct Parts {
     account: Arc<Account>,
     schedule: Arc<Schedule>,
@@ -191,7 +191,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// The parts, and the work of sending events.
+    /// The parts, and the task that sends events.
     fn new(
         options: &Options,
         servers: Servers,
@@ -206,7 +206,7 @@ impl Parts {
             Arc::clone(&defaults),
             timing.reservation,
         );
-        // Of the places, as many as twice the workers are for one namespace.
+        // One namespace gets twice as many slots as there are workers.
         let (schedule, asides) = Schedule::new(index, usize::from(options.concurrency) * 2);
         let schedule = Arc::new(schedule);
         let requeue = Arc::new(Requeue::new(options.resync, &timing));
@@ -245,8 +245,8 @@ impl Parts {
     }
 }
 
-/// What the metrics tell of all resources. Statuses can be written by others too: what is none of the program's own
-/// conditions and reasons is not counted.
+/// The resources by condition, for the metrics. Others can write statuses too: conditions and reasons that the program
+/// does not define are not counted.
 fn count(schedule: &Schedule, account: &Account, watches: &Watches) -> Counted {
     let mut conditions = BTreeMap::new();
     let mut count = |condition: ConditionType, status: &'static str, reason: Reason| {
@@ -265,7 +265,7 @@ fn count(schedule: &Schedule, account: &Account, watches: &Watches) -> Counted {
                 }
             }
         } else {
-            // Its status is not read either, but it is known what it says.
+            // Its status is not parsed either, but its content is known.
             count(ConditionType::Ready, "False", reconcile::INVALID_OBJECT);
             count(ConditionType::Stalled, "True", reconcile::INVALID_OBJECT);
         }

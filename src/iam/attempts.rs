@@ -1,5 +1,5 @@
-//! The requests that really go out, retries included: somebody counts them, somebody may forbid them, and each
-//! is a span of the trace.
+//! The requests that are actually sent, retries included. Each is counted, can be prevented, and is a span of the
+//! trace.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,19 +26,19 @@ pub struct Attempt {
     pub action: String,
     /// HTTP status of the answer; `None` when there was none.
     pub status: Option<u16>,
-    /// IAM's code, as in `NoSuchEntity`, when it answered with an error; `other` for one that is not known.
+    /// IAM's code, such as `NoSuchEntity`, when the answer is an error; `other` for an unknown code.
     pub code: Option<&'static str>,
-    /// Whether the answer was to slow down.
+    /// Whether IAM throttled the request.
     pub throttled: bool,
 }
 
-/// Hears of each request.
+/// Observes each request.
 pub type OnAttempt = Arc<dyn Fn(Attempt) + Send + Sync>;
 
-/// Says at each request, just before it is sent, whether it may be.
+/// Decides before each request whether it can be sent.
 pub type MayCall = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// When a request last ended without an answer: IAM may still be at work on it.
+/// When a request last ended without an answer: IAM may still be processing it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unanswered(Arc<Mutex<Option<Instant>>>);
 
@@ -65,7 +65,7 @@ impl Reporter {
     }
 }
 
-/// The span of a request that is under way.
+/// The span of the current request.
 #[derive(Debug)]
 struct Request(Span);
 

@@ -1,6 +1,6 @@
-//! Whose the credentials are: which account, and which role the controller itself runs as. STS says so without any
-//! permission (STS API reference, `GetCallerIdentity`). Where STS cannot be reached, the account is learned from the first
-//! role that IAM shows.
+//! The owner of the credentials: the account, and the role that the controller runs as. STS returns both without any
+//! permission (STS API reference, `GetCallerIdentity`). Where STS is unreachable, the first role that IAM shows reveals
+//! the account.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,10 +17,10 @@ use crate::policy::{Caller, Place, readable};
 
 use super::codes::in_one_line;
 
-/// How long STS is left alone after a failure, and how old an answer is that is doubted.
+/// The pause after a failure of STS, and the age from which an answer can be doubted.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// Which access key requests are signed with; a change means other credentials.
+/// The access key that signs requests; a change means other credentials.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AccessKey(Arc<Mutex<Option<String>>>);
 
@@ -55,17 +55,17 @@ pub(super) fn access_key_in(header: &str) -> Option<&str> {
     header.split_once("Credential=")?.1.split('/').next()
 }
 
-/// What is known of the credentials' owner.
+/// The known facts about the owner of the credentials.
 #[derive(Debug, Default)]
 struct Known {
     caller: Option<Caller>,
-    /// The access key that requests to IAM were signed with then.
+    /// The access key that signed requests to IAM at that time.
     access_key: Option<String>,
     asked: Option<Instant>,
     is_failing: bool,
 }
 
-/// Asks STS, and remembers the answer for as long as the credentials stay the same.
+/// Asks STS, and keeps the answer until the credentials change.
 #[derive(Debug)]
 pub(super) struct Callers {
     sts: aws_sdk_sts::Client,
@@ -94,12 +94,12 @@ impl Callers {
         }
     }
 
-    /// Whose the credentials are, as far as it is known without asking.
+    /// The owner of the credentials, as far as it is known without a call.
     pub(super) fn known(&self) -> Option<Caller> {
         self.lock().caller.clone()
     }
 
-    /// Whose the credentials are; asks when that is unknown, or when requests are signed with another key since.
+    /// The owner of the credentials. Calls STS when the owner is unknown, or when another key signs requests now.
     pub(super) async fn caller(&self) -> Option<Caller> {
         if !self.is_current() {
             self.ask(|callers| !callers.is_current()).await;
@@ -107,19 +107,19 @@ impl Callers {
         self.known()
     }
 
-    /// The same, asked anew when the last answer is older than half a minute: for when the answer keeps something from
-    /// being done.
+    /// The same, but calls STS again when the last answer is older than half a minute. For callers that the answer
+    /// blocks.
     pub(super) async fn caller_now(&self) -> Option<Caller> {
         self.ask(|callers| !callers.asked_lately()).await;
         self.known()
     }
 
-    /// Notes the account of a role that IAM showed, which the credentials are of.
+    /// Records the account of a role that IAM showed, which is the account of the credentials.
     pub(super) fn learn(&self, arn: &str) {
         let Some(place) = Place::of_arn(arn) else { return };
         let mut known = self.lock();
         if known.caller.as_ref().is_none_or(|caller| caller.place != place) {
-            // Other credentials, of which only the account is known: STS is to say the rest.
+            // Other credentials, of which only the account is known: STS must return the rest.
             *known = Known { caller: Some(Caller { place, role: None }), ..Known::default() };
         }
     }
@@ -127,7 +127,7 @@ impl Callers {
     fn is_current(&self) -> bool {
         let (key, mut known) = (self.signs_with.get(), self.lock());
         if known.access_key.is_none() {
-            // Nothing was signed yet when STS was asked at startup.
+            // No request was signed yet when STS was asked at startup.
             known.access_key.clone_from(&key);
         }
         let is_same_key = known.access_key == key;
@@ -141,7 +141,7 @@ impl Callers {
 
     async fn ask(&self, is_needed: impl Fn(&Self) -> bool) {
         let _asking = self.asking.lock().await;
-        // Another may have asked meanwhile.
+        // Another task may have asked meanwhile.
         if !is_needed(self) {
             return;
         }

@@ -1,13 +1,13 @@
-//! What each code that IAM answers with means, and what can be read of an error without knowing its kind. The only place
-//! that reads codes as strings.
+//! The meaning of each code in IAM's answers, and what can be read from an error of unknown kind. Only this file reads
+//! codes as strings.
 
 use std::error::Error as StdError;
 
 use crate::role::ErrorKind;
 
-/// The codes that IAM answers with and what each means (IAM API reference, "Common Error Types", also as the page was
-/// before 2026, and the errors of each action; the names that other AWS services give to the same are understood too).
-/// Codes that speak of the request as such, which the SDK builds, mean that something on the way changed it.
+/// IAM's codes and their meanings: IAM API reference, "Common Error Types", including the page as it was before 2026,
+/// and the errors of each action. The names that other AWS services use for the same errors are recognized too. Codes
+/// about the form of the request, which the SDK builds, mean that something on the way changed it.
 const CODES: &[(&str, ErrorKind)] = &[
     ("NoSuchEntity", ErrorKind::NotFound),
     ("EntityAlreadyExists", ErrorKind::AlreadyExists),
@@ -71,8 +71,7 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("UnknownOperationException", ErrorKind::Unavailable),
 ];
 
-/// The code in the body of an answer that is an error: one that is known, or `other`. For those who see answers before
-/// the SDK has read them.
+/// The code in the body of an error: a known one, or `other`. For code that sees answers before the SDK parses them.
 pub(super) fn code_in(body: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(body);
     let (code, _) = text.split_once("<Code>")?.1.split_once("</Code>")?;
@@ -83,13 +82,13 @@ fn known(code: &str) -> Option<(&'static str, ErrorKind)> {
     CODES.iter().copied().find(|(known, _)| *known == code)
 }
 
-/// What a code of IAM's means; `None` when it is not known.
+/// The meaning of an IAM code; `None` when the code is unknown.
 pub(super) fn kind_of_code(code: &str) -> Option<ErrorKind> {
     known(code).map(|(_, kind)| kind)
 }
 
-/// For an answer without a code that we know. IAM's own errors have one of these, so that something on the way gave
-/// it, a proxy or a firewall, and it says nothing of what IAM would say.
+/// For an answer without a known code. IAM's own errors have one. A proxy or a firewall on the way sent this answer,
+/// which does not show how IAM would answer.
 pub(super) const fn kind_of_status(status: u16) -> ErrorKind {
     match status {
         429 => ErrorKind::Throttled,

@@ -1,7 +1,7 @@
-//! The AWS credentials: where they come from, for how long they are used, and why there are none. The SDK's provider
-//! chain finds them and its cache keeps them; added is what neither does. Keys that IAM refuses are forgotten, and files
-//! are read again. A source that fails is left alone for a moment, however many roles wait for it. And a failure is said
-//! in one line, sorted by whether it can pass by itself.
+//! The AWS credentials: their source, their lifetime, and why there are none. The SDK's provider chain finds them and
+//! its cache keeps them. This module adds the rest. Keys that IAM rejects are dropped, and files are read again. A
+//! failed source gets a pause, however many roles wait for it. A failure is one line, sorted by whether it is
+//! temporary.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -32,26 +32,26 @@ use crate::role::Retry;
 
 use super::codes::{kind_of_code, source};
 
-/// How many characters of a cause are shown.
+/// The longest cause in a message, in characters.
 const MAX_CAUSE: usize = 200;
-/// How long a call to IAM waits for credentials; below what an attempt may take, so that the call can say why it failed.
+/// How long a call to IAM waits for credentials. Shorter than an attempt, so that the call can report why it failed.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long a source may take.
+/// The longest time that a source can take.
 const LOADING: Duration = Duration::from_secs(20);
-/// So long after keys were loaded in place of refused ones they are not loaded again, refused or not.
+/// For this time after rejected keys were replaced, keys are not loaded again, even if they are rejected.
 const SETTLED: Duration = Duration::from_secs(10);
-/// The pauses before a source that failed is asked again.
+/// The pauses before a failed source is asked again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Why there are no credentials.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Lack {
-    /// Nothing is configured that could give them.
+    /// No source is configured.
     NotConfigured,
-    /// What is configured is wrong, or was refused.
+    /// The configuration is wrong, or AWS denied it.
     Refused,
-    /// Their source could not be reached or failed.
+    /// The source is unreachable or failed.
     Away,
 }
 
@@ -98,7 +98,7 @@ impl NoCredentials {
     }
 }
 
-/// Why, and in what words. What cannot be told to need somebody's hand is taken to pass.
+/// Why there are none, as a kind and a text. A cause that does not clearly need a person counts as temporary.
 fn reason(error: &CredentialsError) -> (Lack, String) {
     let deepest = || {
         let mut next: &dyn std::error::Error = error;
@@ -134,7 +134,7 @@ fn reason(error: &CredentialsError) -> (Lack, String) {
     }
 }
 
-/// What STS said in place of credentials.
+/// The error that STS answered with.
 fn answer<E>(error: &CredentialsError) -> Option<(Lack, String)>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -163,22 +163,22 @@ fn refusal(who: &str, code: &str, message: Option<&str>) -> (Lack, String) {
     (lack, format!("{who} answers {code}{message}"))
 }
 
-/// What to do about keys that were refused.
+/// The reaction to rejected keys.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum OnRefusal {
-    /// Try again: there are other keys, or will be in a moment.
+    /// Retry: there are other keys, or they are being loaded.
     Again,
-    /// Load keys anew, then try again.
+    /// Load keys again, then retry.
     Renew,
-    /// There are no others.
+    /// There are no other keys.
     GiveUp,
 }
 
-/// Which keys there are. Pure: the clock comes in as an argument.
+/// The current keys. Pure: the clock is an argument.
 #[derive(Debug, Default)]
 struct Loaded {
     access_key: Option<String>,
-    /// When they were last loaded because IAM refused others.
+    /// When they were last loaded because IAM rejected others.
     renewed: Option<Instant>,
     is_stale: bool,
 }
@@ -202,11 +202,11 @@ impl Loaded {
     }
 }
 
-/// The provider chain, made anew: only that reads files again.
+/// Creates a new provider chain: only a new chain reads files again.
 pub(super) type MakeChain = Box<dyn Fn() -> BoxFuture<'static, Option<Chain>> + Send + Sync>;
 pub(super) type Chain = SharedCredentialsProvider;
 
-/// The credentials of the process. Provider and cache of the SDK at once.
+/// The credentials of the process. Provider and cache for the SDK.
 #[derive(Clone, Debug)]
 pub(super) struct Credentials(Arc<Shared>);
 
@@ -217,7 +217,7 @@ struct Shared {
     source: tokio::sync::Mutex<Source>,
 }
 
-/// Where credentials come from, and how it went last.
+/// The source of the credentials, and its last result.
 #[derive(Default)]
 struct Source {
     chain: Option<Chain>,
@@ -247,7 +247,7 @@ impl Credentials {
         }))
     }
 
-    /// IAM does not accept the key of this id.
+    /// IAM does not accept the key with this id.
     pub(super) fn refused(&self, access_key: &str) -> OnRefusal {
         let next = self.loaded().refused(access_key, Instant::now());
         if next == OnRefusal::Renew {
@@ -257,7 +257,7 @@ impl Credentials {
         next
     }
 
-    /// Waits until there are credentials. Says on the log why there are none, again when the cause is another.
+    /// Waits until there are credentials. Logs why there are none, and logs again when the cause changes.
     pub(super) async fn wait(&self) {
         let patiently = ExponentialBuilder::default()
             .with_max_delay(Duration::from_secs(30))
@@ -273,11 +273,11 @@ impl Credentials {
                 }
             })
             .await;
-        // It is tried until it works.
+        // Retried until it works.
         drop(waited);
     }
 
-    /// Whether there are credentials.
+    /// Checks for credentials.
     pub(super) async fn look(&self) -> Result<(), NoCredentials> {
         match self.load(LOADING).await {
             Ok(_) => Ok(()),
@@ -285,7 +285,7 @@ impl Credentials {
         }
     }
 
-    /// Loads in a task of its own: a call that gives up meanwhile ends nothing, and the next one finds the result.
+    /// Loads in a separate task: if a call gives up meanwhile, loading continues, and the next call uses the result.
     async fn load(&self, patience: Duration) -> Provided {
         let shared = Arc::clone(&self.0);
         let loading = tokio::spawn(async move { shared.load().await });
@@ -331,7 +331,7 @@ impl Shared {
         match loaded {
             Ok(keys) => {
                 self.loaded().note(keys.access_key_id(), Instant::now());
-                // A chain remembers the files that it has read. Those whose keys expire ask their source anew.
+                // A chain caches the files that it has read. A chain whose keys expire asks its source again.
                 source.chain = chain.filter(|_| keys.expiry().is_some());
                 source.last = Some((Instant::now(), keys.clone()));
                 source.failure = None;
@@ -440,7 +440,7 @@ mod tests {
         }
     }
 
-    /// Fails as often as it is told to.
+    /// Fails as often as it is set to.
     #[derive(Debug)]
     struct Failing(Arc<AtomicUsize>, usize);
 

@@ -1,4 +1,4 @@
-//! AWS as the process's environment configures it, in the way of every AWS SDK: region, credentials, certificates,
+//! The AWS configuration of the process's environment, read as every AWS SDK does: region, credentials, certificates,
 //! proxies, endpoints.
 
 use std::time::Duration;
@@ -15,17 +15,17 @@ use thiserror::Error;
 use super::credentials::{Credentials, NoCredentials};
 use super::network::{self, BadBundle};
 
-/// The variables that name the region, the first one first.
+/// The variables that name the region, in order of precedence.
 const REGION_VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
-/// AWS as it is configured.
+/// The AWS configuration.
 #[derive(Clone, Debug)]
 pub struct Aws {
     pub(super) config: SdkConfig,
     pub(super) credentials: Credentials,
 }
 
-/// What is configured cannot be used, and waiting would not help.
+/// The configuration is unusable, and waiting does not help.
 #[derive(Debug, Error)]
 pub enum Unusable {
     /// No region is configured, or an empty one.
@@ -34,24 +34,24 @@ pub enum Unusable {
         if *is_empty { ": it is empty" } else { "" }
     )]
     NoRegion {
-        /// Whether a variable is there, but empty.
+        /// Whether the variable is set, but empty.
         is_empty: bool,
     },
-    /// What is configured is no region's code.
+    /// The configured value is not a region code.
     #[error(
         "the AWS region is {0:?}, which cannot be the code of one. Set AWS_REGION to any region of your partition, as in us-east-1"
     )]
     BadRegion(String),
-    /// The certificates to trust cannot be used.
+    /// The certificates to trust are unusable.
     #[error(transparent)]
     BadBundle(#[from] BadBundle),
 }
 
 impl Aws {
-    /// AWS as the environment configures it.
+    /// Reads the configuration from the environment.
     ///
     /// # Errors
-    /// When there is no region, or certificates cannot be read.
+    /// When there is no region, or the certificates are unreadable.
     pub async fn from_environment() -> Result<Self, Unusable> {
         let http = network::http_client()?;
         let values = REGION_VARIABLES.map(|name| std::env::var(name).ok());
@@ -84,22 +84,22 @@ impl Aws {
         Ok(Self { config, credentials })
     }
 
-    /// Waits until there are credentials; the caller bounds it. Says on the log why there are none, again when the
-    /// cause is another.
+    /// Waits until there are credentials; the caller bounds the wait. Logs why there are none, and logs again when the
+    /// cause changes.
     pub async fn wait_for_credentials(&self) {
         self.credentials.wait().await;
     }
 
-    /// Whether there are credentials.
+    /// Checks for credentials.
     ///
     /// # Errors
-    /// Why there are none.
+    /// Why there are no credentials.
     pub async fn look_for_credentials(&self) -> Result<(), NoCredentials> {
         self.credentials.look().await
     }
 }
 
-/// For those who are asked for credentials.
+/// Timeouts of the calls that obtain credentials.
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
@@ -107,13 +107,13 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// The first value that is not empty, which is how the other SDKs read variables.
+/// The first value that is not empty. The other SDKs read variables the same way.
 fn named(values: &[Option<String>]) -> Option<Region> {
     let mut values = values.iter().flatten().map(|value| value.trim());
     values.find(|value| !value.is_empty()).map(|value| Region::new(value.to_owned()))
 }
 
-/// The region of the profile, or the one that the process is in.
+/// The region of the profile, or the region that the process runs in.
 async fn region_elsewhere(http: &SharedHttpClient) -> Option<Region> {
     let config = ProviderConfig::default().with_http_client(http.clone());
     let profile = ProfileFileRegionProvider::builder().configure(&config).build();
@@ -121,7 +121,8 @@ async fn region_elsewhere(http: &SharedHttpClient) -> Option<Region> {
     RegionProviderChain::first_try(profile).or_else(machine).region().await
 }
 
-/// A region that can be the label of a host's name, which it becomes. `is_empty` says that a variable is there for it.
+/// A region must be a valid label of a host name, because it becomes one. `is_empty` means that a variable is set for
+/// it.
 fn checked(region: Option<Region>, is_empty: bool) -> Result<Region, Unusable> {
     let Some(region) = region.filter(|region| !region.as_ref().trim().is_empty()) else {
         return Err(Unusable::NoRegion { is_empty });

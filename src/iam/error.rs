@@ -1,5 +1,5 @@
-//! Every way in which a call to IAM fails, sorted once. The sorting goes by IAM's code and not by the
-//! SDK's typed variants: codes turn up on operations that do not declare them.
+//! Every way in which a call to IAM fails, mapped once. The mapping uses IAM's code instead of the SDK's typed
+//! variants: codes occur on operations that do not declare them.
 
 use std::error::Error as StdError;
 
@@ -13,9 +13,9 @@ use aws_sdk_iam::operation::RequestId as _;
 
 use super::credentials::{Lack, NoCredentials};
 
-/// How many characters of IAM's messages are shown. One that holds an encoded authorization message is longer.
+/// The longest message of IAM that is shown, in characters. A message with an encoded authorization message is longer.
 const MAX_MESSAGE: usize = 1000;
-/// The same of a code and of a request id.
+/// The same for a code and a request id.
 const MAX_CODE: usize = 100;
 
 impl IamError {
@@ -34,14 +34,14 @@ impl IamError {
             (None, None, Some(_)) => ErrorKind::Credentials,
             (None, None, None) => ErrorKind::Unavailable,
         };
-        // An answer that something on the way gave: what counts is that it did, and with which status.
+        // An answer from something on the way: only that fact and the status count.
         let stranger = status.filter(|_| known.is_none());
         let kind = match (kind, action, error.message()) {
-            // One code for a document that is wrong and for one that is right too early.
+            // IAM has the same code for a wrong document and for a correct one that came too early.
             (ErrorKind::Refused, _, Some(message)) if message.contains("Invalid principal") => {
                 ErrorKind::InvalidPrincipal
             }
-            // A role that is created refers to nothing else that could be missing.
+            // A role that is being created refers to nothing else that could be missing.
             (ErrorKind::NotFound, Action::CreateRole | Action::PutRolePermissionsBoundary, _) => {
                 ErrorKind::MissingBoundary
             }
@@ -76,7 +76,7 @@ impl IamError {
     }
 }
 
-/// What to say of an answer that is none of IAM's.
+/// The message for an answer that did not come from IAM.
 fn strange(status: u16, code: Option<&str>, words: Option<&str>) -> String {
     let said = match (code, words) {
         (None, None) => String::new(),

@@ -1,6 +1,6 @@
-//! The one place that calls AWS: reads a role into an [`ObservedRole`], makes the writes of a plan, and
-//! turns every failure into an [`IamError`]. It decides nothing. Retries of single calls and the rate
-//! limit are the SDK's: one client, adaptive mode, shared by all workers.
+//! The only code that calls AWS. It reads a role into an [`ObservedRole`], makes the writes of a plan, and maps every
+//! failure to an [`IamError`]. It makes no decisions. Retries of single calls and the rate limit are the SDK's: one
+//! client, in adaptive mode, that all workers share.
 
 mod attempts;
 mod caller;
@@ -51,8 +51,8 @@ pub struct Iam {
 }
 
 impl Iam {
-    /// A client with the credentials, region and endpoint of `aws`. `on_attempt` hears of each request
-    /// that went out, and none goes out that `may_call` does not allow.
+    /// A client with the credentials, region and endpoint of `aws`. `on_attempt` observes each request that was sent. A
+    /// request is only sent if `may_call` permits it.
     #[must_use]
     pub fn new(aws: &Aws, on_attempt: OnAttempt, may_call: MayCall, timing: &Timing) -> Self {
         let attempt_timeout = timing.iam_attempt_timeout;
@@ -338,7 +338,7 @@ fn observed(role: Role) -> ObservedRole {
         role_id: role.role_id,
         path: role.path,
         description: role.description.unwrap_or_default(),
-        // An absent duration is the default one (IAM API reference, data type Role).
+        // An absent duration means the default (IAM API reference, data type Role).
         max_session_duration_seconds: role.max_session_duration.unwrap_or(3600),
         permissions_boundary: role.permissions_boundary.and_then(|b| b.permissions_boundary_arn),
         tags: role.tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect(),
@@ -347,7 +347,7 @@ fn observed(role: Role) -> ObservedRole {
     }
 }
 
-/// A document that does not decode is read as it came: it is then unreadable, and different.
+/// A document that does not decode is kept as received. It is then unreadable, and counts as different.
 fn live_document(document: &str) -> LiveDocument {
     percent_decode(document)
         .map_or_else(|_| LiveDocument::read(document), |text| LiveDocument::read(&text))

@@ -1,7 +1,7 @@
-//! How AWS is reached: which certificates are trusted, and what is asked by way of a proxy. As with the other AWS SDKs
-//! `AWS_CA_BUNDLE` takes the place of the system's certificates, which `SSL_CERT_FILE` names otherwise, and
-//! `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are heeded. The agents that hand out credentials on the node
-//! itself are never asked by way of a proxy, which could not reach them.
+//! The network path to AWS: which certificates are trusted, and which requests use a proxy. As in the other AWS SDKs,
+//! `AWS_CA_BUNDLE` replaces the system's certificates (or those of `SSL_CERT_FILE`), and `HTTPS_PROXY`, `HTTP_PROXY`,
+//! `ALL_PROXY` and `NO_PROXY` apply. Requests to the agents that provide credentials on the node never use a proxy,
+//! which could not reach them.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -59,7 +59,7 @@ pub(super) fn http_client() -> Result<SharedHttpClient, BadBundle> {
 fn client(trusted: &TrustStore, proxy: ProxyConfig) -> SharedHttpClient {
     let trusted = trusted.clone();
     Builder::new().build_with_connector_fn(move |settings, components| {
-        // It cannot fail: it only puts things together.
+        // This cannot fail: it only combines values.
         let tls = TlsContext::builder().with_trust_store(trusted.clone()).build();
         let mut connector = ConnectorBuilder::default()
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
@@ -71,7 +71,7 @@ fn client(trusted: &TrustStore, proxy: ProxyConfig) -> SharedHttpClient {
     })
 }
 
-/// The certificates of a bundle that can be used, as PEM again: the client takes no others.
+/// The usable certificates of a bundle, as PEM again: the client accepts no other form.
 fn certificates(bundle: &[u8]) -> Result<Vec<u8>, String> {
     let mut store = RootCertStore::empty();
     let mut usable = String::new();
@@ -95,7 +95,7 @@ fn certificates(bundle: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
-/// The usual way, which may lead over a proxy, and the direct one. Each makes its connections when one is asked for.
+/// The usual path, which can use a proxy, and the direct one. Each opens its connections on first use.
 #[derive(Clone, Debug)]
 struct Ways {
     direct: SharedHttpClient,
@@ -125,7 +125,7 @@ impl HttpClient for Ways {
     }
 }
 
-/// Where it is known whom a request is for.
+/// The place where the target of a request is known.
 #[derive(Debug)]
 struct Fork {
     ways: Ways,
@@ -142,8 +142,8 @@ impl HttpConnector for Fork {
     }
 }
 
-/// Whether the host is the machine itself, or an address that means another host on each machine: the agents of EKS Pod
-/// Identity and ECS and the instance metadata are there (`fd00:ec2::/32` is theirs for IPv6).
+/// Whether the host is the machine itself, or an address that is local to each machine. The agents of EKS Pod Identity
+/// and ECS and the instance metadata have such addresses (`fd00:ec2::/32` is theirs for IPv6).
 pub(crate) fn is_on_the_node(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     match bare.parse() {

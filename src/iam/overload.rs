@@ -1,8 +1,7 @@
-//! Counts throttled answers that come in a burst as the one overload that they are. The SDK's rate limiter
-//! takes three tenths off its rate for each throttled answer. Several calls are under way when IAM begins to
-//! throttle, so without this a single overload brings the rate of all workers down to a fraction of what IAM
-//! takes, and it grows back for ten seconds and more. The first answer of a burst counts; the others are
-//! tried again like any failure that passes.
+//! Counts a burst of throttled answers as one overload. The SDK's rate limiter reduces its rate by three tenths for
+//! each throttled answer. Several calls are in flight when IAM starts to throttle. Without this module a single
+//! overload would reduce the rate of all workers to a fraction of what IAM accepts, and recovery would take ten seconds
+//! and more. The first answer of a burst counts; the others are retried like any temporary failure.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,16 +12,16 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
     ClassifyRetry, RetryAction, RetryClassifierPriority, RetryReason,
 };
 
-/// So long after a throttled answer others are of the same burst: their calls left before the rate was cut.
+/// Throttled answers within this time belong to the same burst: their calls were sent before the rate was reduced.
 const BURST: Duration = Duration::from_millis(500);
 
-/// Turns all throttled answers of a burst but the first into failures that say nothing of the rate.
+/// Turns all throttled answers of a burst except the first into failures that do not affect the rate.
 #[derive(Debug, Default)]
 pub(super) struct OncePerOverload {
     counted: Mutex<Option<Counted>>,
 }
 
-/// The throttled answer that counted last.
+/// The last throttled answer that counted.
 #[derive(Debug)]
 struct Counted {
     at: Instant,
@@ -30,8 +29,7 @@ struct Counted {
 }
 
 impl OncePerOverload {
-    /// Whether this answer counts. The SDK asks more than once about one answer, so the same one gets the
-    /// same reply.
+    /// Whether this answer counts. The SDK asks more than once about the same answer and must get the same reply.
     fn counts(&self, now: Instant, request_id: Option<&str>) -> bool {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         match &*counted {
@@ -75,7 +73,7 @@ impl ClassifyRetry for OncePerOverload {
         "streamrole overload"
     }
 
-    /// After all those that know throttling when they see it.
+    /// After all classifiers that recognize throttling.
     fn priority(&self) -> RetryClassifierPriority {
         RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
     }

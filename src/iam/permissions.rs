@@ -1,6 +1,6 @@
-//! The IAM policies that the controller's own role needs: `deploy/iam/` is generated from here. Which
-//! statement an action is in is decided once, for each action of [`Action`], so that none is forgotten.
-//! What each statement is for, and what a stolen credential could do with it, is in `deploy/iam/README.md`.
+//! The IAM policies for the controller's own role; `deploy/iam/` is generated from here. A `match` over [`Action`]
+//! assigns every action to a statement, so none is forgotten. `deploy/iam/README.md` explains what each statement is
+//! for, and what an attacker could do with it.
 
 use std::collections::BTreeMap;
 
@@ -12,32 +12,32 @@ use crate::role::{ADOPTED_TAG, Action, CLUSTER_TAG};
 /// One of the policies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum PermissionsPolicy {
-    /// What the controller needs: it writes only to roles that carry its cluster's tag
+    /// The controller's permissions: it writes only to roles that carry its cluster's tag
     Controller,
     /// Instead of the first: the same without conditions on tags
     WithoutTags,
-    /// Beside the first: to adopt roles without an owner (`adoptionPolicy: Adopt`)
+    /// In addition to the first: adopt roles without an owner (`adoptionPolicy: Adopt`)
     Adoption,
-    /// Beside the first: to take roles over from another cluster (`adoptionPolicy: TakeOver`)
+    /// In addition to the first: take over roles from another cluster (`adoptionPolicy: TakeOver`)
     TakeOver,
-    /// Beside any: no role without this permissions boundary
+    /// In addition to any: no role without this permissions boundary
     Boundary,
-    /// Beside any: the controller never writes to its own role
+    /// In addition to any: the controller never writes to its own role
     OwnRole,
 }
 
-/// What the policies are limited to. By default each is a placeholder, as in `${account_id}`.
+/// The scope of the policies. By default each value is a placeholder, as in `${account_id}`.
 #[derive(Clone, Debug)]
 pub struct Scope {
     /// Partition, as in `aws`.
     pub partition: String,
     /// Account of the roles.
     pub account_id: String,
-    /// How the roles' paths and names begin, as in `/streaming/`.
+    /// The prefix of the roles' paths and names, as in `/streaming/`.
     pub role_prefix: String,
     /// Uid of the cluster's `kube-system` namespace.
     pub cluster_uid: String,
-    /// The same of the cluster that roles are taken over from.
+    /// The same for the cluster that roles are taken over from.
     pub other_cluster_uid: String,
     /// ARN of the permissions boundary.
     pub boundary_arn: String,
@@ -81,7 +81,7 @@ struct Statement {
     condition: Conditions,
 }
 
-/// The statement of the controller's policy that an action is in.
+/// The statement of the controller's policy that contains an action.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Use {
     Create,
@@ -123,9 +123,9 @@ impl Use {
     }
 }
 
-/// Whether the action is a write that knows the condition key `iam:PermissionsBoundary` (Service Authorization
-/// Reference, "Actions defined by AWS IAM"). The key is the boundary in the call for `CreateRole` and
-/// `PutRolePermissionsBoundary`, and the boundary of the role for the others.
+/// Whether the action is a write with the condition key `iam:PermissionsBoundary` (Service Authorization Reference,
+/// "Actions defined by AWS IAM"). The key is the boundary in the call for `CreateRole` and
+/// `PutRolePermissionsBoundary`, and the boundary of the role for the other actions.
 const fn is_bounded(action: Action) -> bool {
     match action {
         Action::CreateRole
@@ -136,9 +136,9 @@ const fn is_bounded(action: Action) -> bool {
         | Action::PutRolePolicy
         | Action::UpdateAssumeRolePolicy
         | Action::UpdateRole => true,
-        // It is denied altogether.
+        // Denied completely.
         Action::DeleteRolePermissionsBoundary
-        // These do not know the key.
+        // These do not have the key.
         | Action::TagRole
         | Action::UntagRole
         // These only read.
@@ -180,7 +180,7 @@ fn controller(scope: &Scope) -> Vec<Statement> {
         Statement {
             condition: Conditions::from([
                 ("StringEquals", BTreeMap::from([ours.clone()])),
-                // Other tags may be set alone; this one never to another cluster.
+                // Other tags can be set without it; this tag can never name another cluster.
                 ("StringEqualsIfExists", BTreeMap::from([marked])),
             ]),
             ..allow("TagRoles", &[Use::Tag], &scope.roles())
@@ -200,8 +200,8 @@ fn controller_without_tags(scope: &Scope) -> Vec<Statement> {
     vec![allow("ManageRoles", &uses, &scope.roles()), look_for_roles(), list_roles()]
 }
 
-/// On everything, because IAM does not know the ARN of a role that does not exist: with a narrower resource
-/// it answers that the call is not allowed, and not that there is no such role.
+/// On all resources: IAM does not know the ARN of a role that does not exist. With a narrower resource it answers that
+/// the call is denied, and not that there is no such role.
 fn look_for_roles() -> Statement {
     allow("LookForRoles", &[Use::LookFor], "*")
 }
@@ -210,8 +210,8 @@ fn list_roles() -> Statement {
     allow("ListRoles", &[Use::List], "*")
 }
 
-/// [`ADOPTED_TAG`] is not demanded of the call: the same call restores ownership tags that were removed from a role of
-/// the controller, and such a role is not an adopted one.
+/// The statement does not require [`ADOPTED_TAG`] in the call: the same call restores ownership tags that were removed
+/// from a role of the controller, and such a role is not an adopted one.
 fn adoption(scope: &Scope) -> Statement {
     let marked = BTreeMap::from([(request_tag(CLUSTER_TAG), scope.cluster_uid.clone())]);
     let untagged = BTreeMap::from([(resource_tag(CLUSTER_TAG), "true".to_owned())]);
@@ -233,9 +233,9 @@ fn take_over(scope: &Scope) -> Statement {
     }
 }
 
-/// All writes that can be bound, and not only those that widen a role: whoever may change the trust policy of a role
-/// without the boundary can have what the role's other policies allow, and a policy that is taken off may deny
-/// something. The order of a plan's writes ([`crate::role::plan`]) works under this.
+/// All writes that support the key, not only those that widen a role. With the trust policy of a role without the
+/// boundary, an attacker gets what the role's other policies allow, and a removed policy can be one that denies. The
+/// order of a plan's writes ([`crate::role::plan`]) complies with this.
 fn boundary(scope: &Scope) -> Vec<Statement> {
     let other =
         BTreeMap::from([("iam:PermissionsBoundary".to_owned(), scope.boundary_arn.clone())]);

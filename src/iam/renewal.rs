@@ -1,5 +1,5 @@
-//! Tells the credentials that IAM refuses the keys that a request was signed with, and has the SDK try again where
-//! there are others. A rotation of keys then costs an attempt of a call, and no call.
+//! Reports to the credentials that IAM rejected the keys of a request, and makes the SDK retry when other keys exist. A
+//! rotation of keys then costs one attempt of a call, and no call fails.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ use crate::role::ErrorKind;
 
 use super::codes::{code_in, kind_of_code};
 
-/// Hears of each answer.
+/// Observes each answer.
 pub(super) struct Renewal(pub Credentials);
 
 impl fmt::Debug for Renewal {
@@ -28,7 +28,7 @@ impl fmt::Debug for Renewal {
     }
 }
 
-/// The access key that the request under way is signed with.
+/// The access key that signs the current request.
 #[derive(Debug)]
 struct SignedWith(String);
 
@@ -36,7 +36,7 @@ impl Storable for SignedWith {
     type Storer = StoreReplace<Self>;
 }
 
-/// Marks an answer that is not the last word.
+/// Marks an answer that is to be retried.
 #[derive(Clone, Debug)]
 struct TryAgain;
 
@@ -79,7 +79,7 @@ impl Intercept for Renewal {
     }
 }
 
-/// Has answers tried again that are marked for it.
+/// Classifies marked answers as retryable.
 #[derive(Debug)]
 pub(super) struct OtherKeys;
 

@@ -1,6 +1,6 @@
-//! All roles of the account in a few calls. One list has documents, policies, boundary and tags, the other
-//! description and session; together they show what [`Roles::observe`](crate::role::Roles::observe) shows of one role in
-//! four calls.
+//! All roles of the account in a few calls. One list has documents, policies, boundary and tags; the other has
+//! description and session duration. Together they show what [`Roles::observe`](crate::role::Roles::observe) shows of
+//! one role in four calls.
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::types::{EntityType, RoleDetail};
@@ -9,7 +9,7 @@ use crate::role::{Action, IamError, ObservedRole, Page, RoleSettings};
 
 use super::live_document;
 
-/// The most that IAM puts on one page (IAM API reference, `MaxItems`).
+/// The largest page that IAM returns (IAM API reference, `MaxItems`).
 const PAGE: i32 = 1000;
 
 /// A page of `ListRoles`.

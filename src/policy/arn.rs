@@ -1,18 +1,18 @@
-//! The identifiers that policy documents are made of, parsed once at the border: inside, an ARN of the
-//! wrong service, a short account id or an unknown partition cannot exist. The shapes are those of the
-//! AWS Service Authorization Reference ("Resource types" of Kinesis, Firehose, KMS and IAM).
+//! The identifiers in policy documents, parsed once at the boundary of the program. Inside, an ARN of the wrong
+//! service, a short account id or an unknown partition cannot exist. The shapes are those of the AWS Service
+//! Authorization Reference ("Resource types" of Kinesis, Firehose, KMS and IAM).
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// Why a string is not the identifier that it should be. The message says what was expected.
+/// Why a string is not the expected identifier. The message states what was expected.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{seen:?} is not {expected}")]
 pub struct InvalidIdentifier {
-    /// The string as it was given, shortened.
+    /// The string, shortened.
     pub seen: String,
-    /// What was expected, with an example.
+    /// The expected form, with an example.
     pub expected: &'static str,
 }
 
@@ -24,9 +24,9 @@ impl InvalidIdentifier {
 
 /// A group of Regions with its own accounts and ARNs.
 ///
-/// Source: `partitions.json` of the AWS SDKs, version 1.1, as `aws-sdk-iam` 1.133.0 embeds it in
-/// `src/endpoint_lib.rs`. It is private there, so its `id` and `regionRegex` are repeated here; the unit
-/// test `every_region_of_the_sdk_is_in_its_partition` holds this against the Regions that it lists.
+/// Source: `partitions.json` of the AWS SDKs, version 1.1, as `aws-sdk-iam` 1.133.0 embeds it in `src/endpoint_lib.rs`.
+/// It is private there, so this file repeats its `id` and `regionRegex`. The unit test
+/// `every_region_of_the_sdk_is_in_its_partition` checks this against the Regions in that file.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Partition {
     /// The commercial Regions.
@@ -60,7 +60,7 @@ impl Partition {
         Self::AwsUsGov,
     ];
 
-    /// The partition as ARNs spell it.
+    /// The partition as it appears in ARNs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -75,7 +75,7 @@ impl Partition {
         }
     }
 
-    /// What a Region's code has before its last two parts.
+    /// The parts of a Region's code before its last two parts.
     const fn areas(self) -> &'static [&'static str] {
         match self {
             Self::Aws => &["us", "eu", "ap", "sa", "ca", "me", "af", "il", "mx"],
@@ -89,8 +89,8 @@ impl Partition {
         }
     }
 
-    /// What the code of a Region of this partition matches, as a regular expression without anchors. The
-    /// schema's rules are built from it. Narrower than AWS's, which takes any `\w+` and any number.
+    /// The regular expression, without anchors, for the Region codes of this partition. The schema's rules are built
+    /// from it. It is narrower than AWS's, which accepts any `\w+` and any number.
     #[must_use]
     pub fn region_pattern(self) -> String {
         format!("({})-[a-z]+-[1-9][0-9]?", self.areas().join("|"))
@@ -155,8 +155,8 @@ pub struct Region {
 }
 
 impl Region {
-    /// Parses a Region code such as `us-east-1`. A code that no Region has yet is accepted when it has the
-    /// shape of a partition's codes, so that a new Region needs no release.
+    /// Parses a Region code such as `us-east-1`. A code that has the shape of a partition's codes is accepted even if
+    /// no Region has it yet, so a new Region does not need a release.
     ///
     /// # Errors
     /// When `text` does not have the shape of a Region code.
@@ -231,11 +231,11 @@ impl fmt::Display for PolicyArn {
     }
 }
 
-/// What a path between two slashes may hold: printable ASCII without `*` and `?`, which a policy reads as
-/// wildcards, and without `$`, `{` and `}`, which it reads as variables. IAM itself takes all of them.
+/// The characters of a path between two slashes: printable ASCII without `*` and `?`, which are wildcards in a policy,
+/// and without `$`, `{` and `}`, which form variables. IAM itself accepts all of them.
 pub const PATH_SEGMENT_PATTERN: &str = "[!-#%-)+-.0->@-z|~]+";
 
-/// Whether `path`, without its outer slashes, is of segments that match [`PATH_SEGMENT_PATTERN`].
+/// Whether each segment of `path`, without its outer slashes, matches [`PATH_SEGMENT_PATTERN`].
 #[must_use]
 pub fn is_plain_path(path: &str) -> bool {
     path.split('/').all(|segment| {
@@ -244,8 +244,8 @@ pub fn is_plain_path(path: &str) -> bool {
     })
 }
 
-/// The six parts of an ARN (AWS General Reference, "Amazon Resource Names"). Each reader decides what its
-/// parts may hold: here only the partition is known to exist.
+/// The six parts of an ARN (AWS General Reference, "Amazon Resource Names"). Each caller checks the parts; here only
+/// the partition is checked.
 pub(crate) struct Arn<'a> {
     pub(crate) partition: Partition,
     pub(crate) service: &'a str,
@@ -401,7 +401,7 @@ mod tests {
         }
     }
 
-    /// A Region as its partition's pattern has it, which the schema's rules are built from.
+    /// A Region by its partition's pattern, from which the schema's rules are built.
     fn region() -> impl Strategy<Value = (Partition, String)> {
         select(&Partition::ALL[..]).prop_flat_map(|partition| {
             let code = string_regex(&partition.region_pattern()).expect("a regular expression");

@@ -1,20 +1,20 @@
 //! The meaning of a document, as sets of facts that compare with `==`.
 //!
-//! A statement is a set of [`Fact`]s such as «Action has `kinesis:putrecords`» or «Effect is
-//! `Allow`», a document is a set of statements and a few facts of its own. The rules of the
-//! policy language are applied once, where facts are made; comparing and naming differences is
-//! set arithmetic afterwards.
+//! A statement is a set of [`Fact`]s such as "Action has `kinesis:putrecords`" or "Effect is
+//! `Allow`". A document is a set of statements and a few further facts. The rules of the
+//! policy language are applied once, where facts are made. Comparing documents and naming their
+//! differences is then set arithmetic.
 //!
-//! Promise: two documents have one canonical form only if IAM's documentation says that they mean
-//! the same. Whatever it does not say stays as written: operators, principal types, element
-//! names, resources, service principals, wrongly typed values, unknown elements. It is not
-//! evaluation: a wildcard is a string here, and does not swallow what it covers.
+//! Promise: two documents have the same canonical form only if IAM's documentation says that they mean
+//! the same. Everything else stays as written: operators, principal types, element
+//! names, resources, service principals, wrongly typed values, unknown elements. Nothing is
+//! evaluated: a wildcard is a string here, and does not absorb the names that it matches.
 //!
 //! The rules, with their pages in the IAM User Guide:
 //!
 //! | rule | source |
 //! | --- | --- |
-//! | one value may stand without its list; order of elements is free | Grammar of the IAM JSON policy language: conventions, notes |
+//! | a single value needs no list; order of elements is free | Grammar of the IAM JSON policy language: conventions, notes |
 //! | lists of actions, resources, principals, condition values are sets: a request matches any one | Creating a condition with multiple keys or values: evaluation logic; Principal: "a logical `OR`" |
 //! | an identical statement twice adds nothing | IAM Access Analyzer policy check "Redundant statement" |
 //! | no `Version` is `2008-10-17` | Troubleshoot IAM policies, "Missing JSON version element": "The default policy version is 2008-10-17" |
@@ -27,7 +27,7 @@
 //! | no conditions are no `Condition` | Condition: optional; Access Analyzer "Empty object condition": "it does not affect the policy" |
 //! | `Sid` and `Id` identify, and grant nothing | Sid, Id: "optional identifier" |
 //!
-//! Must not know: which of two documents is live, and how differences are told.
+//! Must not know: which of two documents is live, and how differences are reported.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,35 +36,35 @@ use serde_json::{Map, Value};
 
 use super::document::Document;
 
-/// What a document means.
+/// The meaning of a document.
 #[derive(Debug)]
 pub(super) struct Canonical {
-    /// The facts outside of statements: the version, and elements that the grammar does not know.
+    /// The facts outside of statements: the version, and elements outside the grammar.
     pub(super) elements: Facts,
-    /// The different statements, each with the index of the first one that says so.
+    /// The distinct statements, each with the index of its first occurrence.
     pub(super) statements: BTreeMap<Facts, usize>,
 }
 
 impl PartialEq for Canonical {
     fn eq(&self, other: &Self) -> bool {
-        // Where a statement stands is no part of what it means.
+        // The position of a statement is not part of its meaning.
         self.elements == other.elements && self.statements.keys().eq(other.statements.keys())
     }
 }
 
-/// A set of facts; an element of which nothing is said has none.
+/// A set of facts; an absent element has none.
 pub(super) type Facts = BTreeSet<Fact>;
 
-/// One thing that a document says.
+/// One fact in a document.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Fact {
-    /// Of what: the names from the statement (or document) down, such as `Condition`, `Bool`,
-    /// `aws:SecureTransport`. Empty for a statement that is no object.
+    /// The place of the fact: the names from the statement (or document) down, such as `Condition`, `Bool`,
+    /// `aws:SecureTransport`. Empty for a statement that is not an object.
     pub(super) place: Vec<Name>,
     pub(super) claim: Claim,
 }
 
-/// Either what stands at a place, or one of the members of the set there.
+/// Either the value at a place, or one member of the set there.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Claim {
     Is(Scalar),
@@ -74,11 +74,11 @@ pub(super) enum Claim {
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Scalar {
     Text(Name),
-    /// Compact JSON of what is not a string, for what the grammar has no use for.
+    /// Compact JSON of a value that is not a string and that the grammar does not use.
     Json(String),
 }
 
-/// A name as it compares and as it was written.
+/// A name in its compared form and as it was written.
 #[derive(Clone, Debug)]
 pub(super) struct Name {
     compared: String,
@@ -86,7 +86,7 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// The form that compares.
+    /// The compared form.
     pub(super) fn compared(&self) -> &str {
         &self.compared
     }
@@ -95,8 +95,7 @@ impl Name {
         Self { compared: text.to_owned(), written: text.to_owned() }
     }
 
-    /// Only ASCII letters are folded: beyond them "case" is a matter of language, and doubt must
-    /// not make things equal.
+    /// Folds ASCII letters only. Beyond them, case depends on the language, and doubt must not make names equal.
     fn folded(text: &str) -> Self {
         Self { compared: text.to_ascii_lowercase(), written: text.to_owned() }
     }
@@ -123,16 +122,15 @@ impl PartialEq for Name {
 impl Eq for Name {}
 
 impl Document {
-    /// The one document that stands for all that are [`equivalent`](Self::equivalent) to it:
-    /// lists sorted and without duplicates, names that ignore case in lower case, defaults
-    /// spelled out, Sids and Id gone. Its own canonical form is itself.
+    /// The canonical document of all that are [`equivalent`](Self::equivalent) to it: lists sorted and without
+    /// duplicates, case-insensitive names in lower case, defaults written out, Sids and Id removed. It is its own
+    /// canonical form.
     #[must_use]
     pub fn canonical(&self) -> Self {
         Self::of_elements(Canonical::of(self).to_object())
     }
 
-    /// Whether IAM's policy grammar gives both documents one meaning, by the rules at the
-    /// top of this file.
+    /// Whether IAM's policy grammar gives both documents the same meaning, by the rules at the top of this file.
     #[must_use]
     pub fn equivalent(&self, other: &Self) -> bool {
         Canonical::of(self) == Canonical::of(other)
@@ -157,7 +155,7 @@ impl Canonical {
         Self { elements, statements }
     }
 
-    /// The canonical form written as a policy again.
+    /// The canonical form as a policy.
     pub(super) fn to_object(&self) -> Map<String, Value> {
         let statements = self.statements.keys().map(written_out).collect();
         let mut root = object_of(&self.elements);
@@ -174,7 +172,7 @@ fn default_version() -> Fact {
     Fact { place: vec![Name::exact("Version")], claim: Claim::Is(Scalar::Text(name)) }
 }
 
-/// Whether an element is the mere identifier of that name. One that is no string is not.
+/// Whether an element is only the identifier of that name. A value that is not a string is not one.
 fn is_label(label: &str, name: &str, value: &Value) -> bool {
     name == label && value.is_string()
 }
@@ -218,8 +216,7 @@ fn principal_facts(place: &[Name], value: &Value) -> Vec<Fact> {
     }
 }
 
-/// An empty `Condition` says nothing. An operator without keys is kept: no page says what IAM
-/// makes of it.
+/// An empty `Condition` has no effect. An operator without keys is kept: no page documents how IAM treats it.
 fn condition_facts(place: &[Name], value: &Value) -> Vec<Fact> {
     let Value::Object(operators) = value else {
         return vec![Fact::is(place, value)];
@@ -235,9 +232,9 @@ fn condition_facts(place: &[Name], value: &Value) -> Vec<Fact> {
     facts
 }
 
-/// Keys that differ only in case under one operator stay as written. IAM Access Analyzer calls
-/// them an error ("Duplicate keys with different case"), and no page says whether IAM joins
-/// them or drops one, so they equal nothing but themselves.
+/// Keys that differ only in case under one operator stay as written. IAM Access Analyzer calls them an error
+/// ("Duplicate keys with different case"). No page documents whether IAM joins them or drops one, so they equal only
+/// themselves.
 fn key_facts(place: &[Name], keys: &Map<String, Value>) -> Vec<Fact> {
     let mut spellings: BTreeMap<String, usize> = BTreeMap::new();
     for key in keys.keys() {
@@ -255,7 +252,7 @@ fn key_facts(place: &[Name], keys: &Map<String, Value>) -> Vec<Fact> {
 }
 
 impl Fact {
-    /// The text that stands at the place, if it is one.
+    /// The text at the place, if it is one.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.claim {
             Claim::Is(Scalar::Text(name)) | Claim::Has(Scalar::Text(name)) => Some(&name.compared),
@@ -267,8 +264,8 @@ impl Fact {
         Self { place: place.to_vec(), claim: Claim::Is(Scalar::of(value)) }
     }
 
-    /// The members of a set, where a lone one needs no list. The empty set is a fact of its own:
-    /// `[]` matches nothing, which is not what a missing element does.
+    /// The members of a set; a single member needs no list. The empty set is a separate fact: `[]` matches nothing,
+    /// unlike a missing element.
     fn set(place: &[Name], value: &Value, read: fn(&Value) -> Scalar) -> Vec<Self> {
         let members = match value {
             Value::Array(members) => members.as_slice(),
@@ -283,7 +280,7 @@ impl Fact {
 }
 
 impl Scalar {
-    /// What is compared as it stands: strings letter by letter, the rest as JSON.
+    /// The value compared literally: strings letter by letter, other values as JSON.
     fn of(value: &Value) -> Self {
         match value {
             Value::String(text) => Self::Text(Name::exact(text)),
@@ -319,8 +316,8 @@ fn condition_value(value: &Value) -> Scalar {
 
 /// An AWS principal; an account's root ARN compares as the account's id.
 ///
-/// That drops the ARN's partition, and hides nothing by it: a role lives in one partition, and
-/// IAM refuses the root of an account in another as an invalid principal.
+/// The comparison drops the ARN's partition. That hides nothing: a role lives in one partition, and IAM rejects the
+/// root of an account in another partition as an invalid principal.
 fn account(value: &Value) -> Scalar {
     match value {
         Value::String(written) => Scalar::Text(Name {

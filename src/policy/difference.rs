@@ -1,12 +1,10 @@
-//! Where two documents differ, told to people.
+//! Where two documents differ, for messages.
 //!
-//! Promise: [`differences`] is empty exactly when the documents are equivalent. It names single
-//! missing and unexpected values rather than whole lists, in an order that depends on nothing but
-//! the two documents. Every text in it is one line of bounded length, and so is the list, however
-//! odd the live document: it goes into conditions, events and logs.
+//! Promise: [`differences`] is empty exactly when the documents are equivalent. It names single missing and unexpected
+//! values instead of whole lists, in an order that depends only on the two documents. Each text is one line of bounded
+//! length, and the list is bounded too, whatever the live document contains: both go into conditions, events and logs.
 //!
-//! Must not know: the policy language, which is settled in `canonical.rs`; what is done about a
-//! difference.
+//! Must not know: the policy language, which belongs to `canonical.rs`; how the controller reacts to a difference.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,30 +16,30 @@ use super::canonical::{Canonical, Claim, Fact, Facts, Name, Scalar};
 use super::document::{Document, Statement};
 use super::text::readable;
 
-/// How many differences are told; one more says how many were left out.
+/// The most differences in a list; one more entry counts the omitted ones.
 const MAX_DIFFERENCES: usize = 64;
 
-/// How many statements of each document are paired by likeness, which takes the square of it.
+/// The most statements of each document that are paired by similarity, which takes quadratic time.
 const MAX_PAIRED: usize = 64;
 
-/// How many characters of a value are told.
+/// The longest value in a difference, in characters.
 const MAX_VALUE: usize = 200;
 
-/// How many characters of a statement are told.
+/// The longest statement in a difference, in characters.
 const MAX_STATEMENT: usize = 600;
 
-/// How many characters of one name in a path are told.
+/// The longest name in a path, in characters.
 const MAX_NAME: usize = 100;
 
-/// One thing that two documents do not agree on.
+/// One difference between two documents.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Difference {
     /// Where, such as `Statement[0].Condition.StringEquals["aws:SourceAccount"]`. The index is
     /// that of the desired statement; `live Statement[1]` is one that only the live document has.
     pub path: String,
-    /// What is wanted there, and missing.
+    /// The value that is desired there and missing.
     pub desired: Option<String>,
-    /// What is there, and unexpected.
+    /// The unexpected value there.
     pub live: Option<String>,
 }
 
@@ -58,8 +56,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What has to change in `live` to make it [equivalent](Document::equivalent) to `desired`;
-/// empty exactly when nothing has to.
+/// The changes to `live` that make it [equivalent](Document::equivalent) to `desired`; empty exactly when it already
+/// is.
 #[must_use]
 pub fn differences(desired: &Document, live: &Document) -> Vec<Difference> {
     let (want, have) = (Canonical::of(desired), Canonical::of(live));
@@ -95,7 +93,7 @@ struct Unmatched<'a> {
     index: usize,
     value: &'a Value,
     facts: &'a Facts,
-    /// The facts of the statement that it is told apart from, if one is alike enough.
+    /// The facts of the most similar statement, if one is similar enough to compare with.
     twin: Option<&'a Facts>,
 }
 
@@ -127,8 +125,8 @@ fn only_in<'a>(
     found
 }
 
-/// Which statements to tell apart from one another, the most alike first: same Sid, then most
-/// facts shared. Two that share no more than their effect are not alike.
+/// Which statements to compare with each other, the most similar first: same Sid, then most shared facts. Two
+/// statements that share only their effect are not similar.
 fn pairs(missing: &[Unmatched<'_>], unexpected: &[Unmatched<'_>]) -> Vec<(usize, usize)> {
     let mut candidates = Vec::new();
     for (wanted, a) in missing.iter().enumerate().take(MAX_PAIRED) {
@@ -175,7 +173,7 @@ fn compare(prefix: &str, want: &Facts, have: &Facts) -> Vec<Difference> {
             live: live.map(shown),
         };
         match (&*missing, &*unexpected) {
-            // One value in place of another, rather than members of a larger set.
+            // One value replaces another, unlike in a larger set.
             ([wanted], [had]) if !agreed.contains(place) => {
                 found.push(difference(Some(wanted), Some(had)));
             }
@@ -193,7 +191,7 @@ fn shown(claim: &Claim) -> String {
     match scalar {
         Scalar::Text(name) if name.written.is_empty() => "\"\"".to_owned(),
         Scalar::Text(name) => readable(&name.written, MAX_VALUE),
-        // Told apart from the string of the same characters.
+        // Distinguishes it from a string of the same characters.
         Scalar::Json(text) => format!("JSON {}", readable(text, MAX_VALUE)),
     }
 }
@@ -206,7 +204,7 @@ fn path_to(prefix: &str, place: &[Name]) -> String {
     let mut path = prefix.to_owned();
     for (depth, name) in place.iter().enumerate() {
         let name = readable(&name.written, MAX_NAME);
-        // Condition keys have dots and slashes of their own.
+        // Condition keys contain dots and slashes themselves.
         path = match (depth, path.is_empty()) {
             (2, _) => format!("{path}[{name:?}]"),
             (_, true) => name,

@@ -1,10 +1,9 @@
-//! A policy document as it came: read strictly, kept whole, printed readably.
+//! A policy document as received: parsed strictly, kept completely, printed readably.
 //!
-//! Promise: what [`Document`] holds is what the text said, with every element, Sid and unknown
-//! name, or there is a [`DocumentError`]. A text that could be read in two ways (a key twice in
-//! one object, a number that would lose digits) is refused rather than read in one of them.
-//! Reading is bounded in size and depth. What elements mean is for `canonical.rs`; nothing here
-//! knows an action from a resource.
+//! Promise: a [`Document`] holds exactly what the text contains, with every element, Sid and unknown name; otherwise
+//! parsing returns a [`DocumentError`]. A text with two possible readings (a duplicate key in one object, a number that
+//! would lose digits) is rejected. Parsing is bounded in size and depth. `canonical.rs` knows what elements mean; this
+//! file does not distinguish an action from a resource.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -14,15 +13,14 @@ use serde_json::{Map, Number, Value};
 
 use super::encoding::{NotUtf8, percent_decode};
 
-/// The largest document that is read, in bytes. IAM's largest quota for a role's documents is
-/// 10,240 characters without white space (IAM and AWS STS quotas), so this leaves ample room
-/// for white space and non-ASCII text.
+/// The largest document that is parsed, in bytes. IAM's largest quota for a role's documents is 10,240 characters
+/// without white space (IAM and AWS STS quotas), so this leaves ample room for white space and non-ASCII text.
 const MAX_BYTES: usize = 128 * 1024;
 
-/// How many objects and lists may lie in one another. The policy grammar needs six.
+/// The deepest nesting of objects and lists. The policy grammar needs six levels.
 const MAX_DEPTH: usize = 16;
 
-/// Text that is not worth more than this is quoted in an error.
+/// The longest text that an error quotes.
 const MAX_QUOTED: usize = 60;
 
 const DOCUMENT_ORDER: &[&str] = &["Version", "Id", "Statement"];
@@ -41,8 +39,7 @@ const STATEMENT_ORDER: &[&str] = &[
 
 /// Why a text or value is not a document that can be compared.
 ///
-/// A live document that gives this error is to be treated as one that differs: the message says
-/// why nothing more can be said of it.
+/// Treat a live document with this error as different. The message states why it cannot be compared.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum DocumentError {
     /// The document is larger than any that IAM stores.
@@ -56,18 +53,17 @@ pub enum DocumentError {
     /// The percent-encoded document does not decode to text.
     #[error(transparent)]
     NotUtf8(#[from] NotUtf8),
-    /// Not JSON, nested too deeply, or an object that has a key twice.
+    /// Not JSON, nested too deeply, or an object with a duplicate key.
     ///
-    /// The grammar forbids a key twice, but IAM still honours documents saved before it did: the
-    /// last `Effect` counts, `Action`s add up (Troubleshoot IAM policies, "More than one effect,
-    /// action, or resource element in a JSON statement element"). JSON readers keep the last,
-    /// which would hide actions.
+    /// The grammar forbids duplicate keys, but IAM still honors documents that were saved before it did: the last
+    /// `Effect` counts, and `Action`s add up (Troubleshoot IAM policies, "More than one effect, action, or resource
+    /// element in a JSON statement element"). JSON parsers keep the last value, which would hide actions.
     #[error("the policy document cannot be read: {reason}")]
     Unreadable {
-        /// What is wrong, and where in the text.
+        /// The error and its position in the text.
         reason: String,
     },
-    /// A number is written in a way that would not survive reading, such as `1.10` or `1e2`.
+    /// A number in a form that parsing would change, such as `1.10` or `1e2`.
     #[error(
         "the policy document has the number {literal}, which cannot be compared exactly \
          unless it is quoted"
@@ -79,27 +75,26 @@ pub enum DocumentError {
     /// JSON, but not an object.
     #[error("the policy document is {found}, not a JSON object")]
     NotAnObject {
-        /// What it is instead.
+        /// The type found.
         found: &'static str,
     },
 }
 
-/// A policy document as it came.
+/// A policy document as received.
 ///
-/// There is no `==` on purpose: whether two documents say the same is
-/// [`equivalent`](Self::equivalent).
+/// It has no `==` on purpose: [`equivalent`](Self::equivalent) compares the meaning of two documents.
 #[derive(Clone, Debug)]
 pub struct Document {
     root: Map<String, Value>,
 }
 
 impl Document {
-    /// Reads the JSON text of a document.
+    /// Parses the JSON text of a document.
     ///
     /// # Errors
-    /// When the text is no JSON object, is too large or too deep, has a key twice in one object,
-    /// or has a number that cannot be kept exactly. The shape of elements is not judged: what
-    /// IAM's grammar does not know is kept and compared.
+    /// When the text is not a JSON object, is too large or too deep, has a duplicate key in one object, or has a number
+    /// that cannot be kept exactly. The shape of elements is not checked: elements outside IAM's grammar are kept and
+    /// compared.
     pub fn parse(text: &str) -> Result<Self, DocumentError> {
         within_size(text.len())?;
         let mut reader = serde_json::Deserializer::from_str(text);
@@ -115,21 +110,21 @@ impl Document {
         }
     }
 
-    /// Reads a document as IAM's API hands it out: percent-encoded once.
+    /// Parses a document as IAM's API returns it: percent-encoded once.
     ///
     /// # Errors
     /// As [`parse`](Self::parse), and when the text does not decode to UTF-8.
     pub fn from_percent_encoded(text: &str) -> Result<Self, DocumentError> {
-        // An encoded byte takes up to three.
+        // An encoded byte takes up to three characters.
         within_size(text.len() / 3)?;
         Self::parse(&percent_decode(text)?)
     }
 
-    /// Takes over a JSON value, by the same rules as [`parse`](Self::parse). Whoever made the
-    /// value has already decided on double keys and on the digits of numbers.
+    /// Accepts a JSON value, by the same rules as [`parse`](Self::parse). The producer of the value has already
+    /// resolved duplicate keys and the digits of numbers.
     ///
     /// # Errors
-    /// When the value is no JSON object, is too large or too deep.
+    /// When the value is not a JSON object, is too large or too deep.
     pub fn from_value(value: &Value) -> Result<Self, DocumentError> {
         let value = Strict::default().deserialize(value).map_err(unreadable)?;
         within_size(value.to_string().len())?;
@@ -148,7 +143,7 @@ impl Document {
         Err(DocumentError::NotAnObject { found })
     }
 
-    /// The document as it came, but for white space and the order of keys.
+    /// The document as received, except for white space and the order of keys.
     #[must_use]
     pub fn to_value(&self) -> Value {
         Value::Object(self.root.clone())
@@ -164,9 +159,9 @@ impl Document {
         &self.root
     }
 
-    /// The statements. A lone one need not be in a list: "the brackets are optional" (Grammar of
-    /// the IAM JSON policy language, "Conventions used in this grammar"). No `Statement` is none
-    /// of them: IAM stores neither, and neither would grant anything.
+    /// The statements. A single statement does not need a list: "the brackets are optional" (Grammar of the IAM JSON
+    /// policy language, "Conventions used in this grammar"). A missing `Statement` means no statements: IAM stores
+    /// neither form, and neither would grant anything.
     pub(super) fn statements(&self) -> &[Value] {
         match self.root.get("Statement") {
             None => &[],
@@ -175,13 +170,13 @@ impl Document {
         }
     }
 
-    /// Whether the statements came as a list, so that they are known by their index.
+    /// Whether the statements came as a list, so that an index identifies each one.
     pub(super) fn lists_statements(&self) -> bool {
         matches!(self.root.get("Statement"), Some(Value::Array(_)))
     }
 }
 
-/// Compact JSON, elements in the order in which AWS's documentation writes them.
+/// Compact JSON, with elements in the order of AWS's documentation.
 impl fmt::Display for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let elements = in_order(&self.root, DOCUMENT_ORDER);
@@ -249,14 +244,13 @@ fn within_size(bytes: usize) -> Result<(), DocumentError> {
     Ok(())
 }
 
-// By value, so that it can be handed to `map_err`.
+// Takes the error by value, so that `map_err` accepts this function.
 #[allow(clippy::needless_pass_by_value)]
 fn unreadable(error: serde_json::Error) -> DocumentError {
     DocumentError::Unreadable { reason: error.to_string() }
 }
 
-/// The number literals of a valid JSON text: what stands outside strings and starts like a
-/// number.
+/// The number literals of a valid JSON text: tokens outside strings that start like a number.
 fn numbers(text: &str) -> impl Iterator<Item = &str> {
     let (mut in_string, mut escaped) = (false, false);
     text.split(move |c: char| {
@@ -273,13 +267,13 @@ fn numbers(text: &str) -> impl Iterator<Item = &str> {
     .filter(|piece| piece.starts_with(|c: char| c == '-' || c.is_ascii_digit()))
 }
 
-/// Whether a number comes out of JSON's reader the way it went in. The reader keeps integers of
-/// 64 bits and the shortest digits of an `f64`; the rest would compare equal to another number.
+/// Whether the JSON parser preserves a number. The parser keeps integers of 64 bits and the shortest digits of an
+/// `f64`; any other number would compare equal to a different one.
 fn is_exact(literal: &str) -> bool {
     serde_json::from_str::<Number>(literal).is_ok_and(|number| number.to_string() == literal)
 }
 
-/// Reads any JSON value, but refuses a key twice in one object and nesting beyond [`MAX_DEPTH`].
+/// Parses any JSON value, but rejects a duplicate key in one object and nesting beyond [`MAX_DEPTH`].
 #[derive(Clone, Copy)]
 struct Strict {
     levels_left: usize,

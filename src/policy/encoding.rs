@@ -1,27 +1,26 @@
-//! Percent-encoding, the wrapping in which IAM hands out policy documents.
+//! Percent-encoding, the form in which IAM returns policy documents.
 //!
-//! Promise: [`percent_decode`] undoes exactly one [`percent_encode`] and nothing else. It must
-//! not know what the text means, and it is never used on a desired document: decoding text that
-//! was not encoded would change it.
+//! Promise: [`percent_decode`] reverses exactly one [`percent_encode`] and nothing else. Must not know: what the text
+//! means. Never decode a desired document: decoding text that was not encoded would change it.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Everything but the unreserved characters of RFC 3986, section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The bytes behind a percent-encoded text are not UTF-8.
+/// The decoded bytes are not UTF-8.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the percent-encoded text is not UTF-8 from byte {valid_up_to} on")]
 pub struct NotUtf8 {
-    /// How many decoded bytes are good.
+    /// The length of the valid prefix, in bytes.
     pub valid_up_to: usize,
 }
 
-/// Decodes a text as RFC 3986 has it, and as IAM's API says of the documents in its answers
-/// (`GetRole`, `GetRolePolicy`: "URL-encoded compliant with RFC 3986").
+/// Decodes a text by RFC 3986, as IAM's API documents it for its answers (`GetRole`, `GetRolePolicy`: "URL-encoded
+/// compliant with RFC 3986").
 ///
-/// A `+` stays a plus: only HTML forms make it a space. A `%` that two hexadecimal digits do
-/// not follow stands for itself.
+/// A `+` stays a plus: only HTML forms make it a space. A `%` without two hexadecimal digits after it stands for
+/// itself.
 ///
 /// # Errors
 /// When the decoded bytes are not UTF-8.
@@ -32,7 +31,7 @@ pub fn percent_decode(text: &str) -> Result<String, NotUtf8> {
     }
 }
 
-/// Encodes every character that RFC 3986 does not call unreserved.
+/// Encodes every character that is not unreserved in RFC 3986.
 #[must_use]
 pub fn percent_encode(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()

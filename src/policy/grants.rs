@@ -1,23 +1,23 @@
-//! Whether one document can grant nothing that another does not. Used to order writes, so it errs to one
-//! side: `true` is certain, `false` may only mean that it cannot be told from the text.
+//! Whether one document grants nothing that another does not. It orders writes, so it errs on the safe side: `true` is
+//! certain, `false` can also mean that the text does not decide.
 //!
-//! Nothing is evaluated: `s3:Get*` is not known to be within `s3:*`. What is recognized is a statement that
-//! names fewer actions, resources or principals, a condition that was added, and a statement that is
-//! missing.
+//! Nothing is evaluated: `s3:Get*` is not known to be within `s3:*`. It recognizes a statement that names fewer
+//! actions, resources or principals, an added condition, and a missing statement.
 
 use std::collections::BTreeMap;
 
 use super::canonical::{Canonical, Claim, Fact, Facts};
 use super::document::Document;
 
-/// Facts by the element that they stand in, and by their place within it.
+/// Facts by their element, and by their place within it.
 type Elements<'a> = BTreeMap<&'a str, BTreeMap<Vec<&'a str>, Facts>>;
 
 impl Document {
     /// Whether this document certainly grants no request that `other` does not grant.
     ///
-    /// An allowing statement must be covered by one of `other`, and what `other` denies must be denied
-    /// here in the same words (IAM user guide, "Policy evaluation logic": an explicit deny wins).
+    /// A statement of `other` must cover every allowing statement of this document. This document must deny everything
+    /// that `other` denies, with identical statements (IAM user guide, "Policy evaluation logic": an explicit deny
+    /// wins).
     #[must_use]
     pub fn grants_no_more_than(&self, other: &Self) -> bool {
         let (less, more) = (Canonical::of(self), Canonical::of(other));
@@ -63,7 +63,7 @@ fn elements(statement: &Facts) -> Elements<'_> {
 
 /// Whether each element of `less` restricts at least as much as that of `more`.
 fn is_within(less: &Elements<'_>, more: &Elements<'_>) -> bool {
-    // A condition may be added. Any other element that only one of the two has is not understood.
+    // An additional condition is safe. Any other element that only one of them has is not understood.
     besides_conditions(less).eq(besides_conditions(more))
         && more.iter().all(|(element, wide)| {
             let narrow = less.get(element);
@@ -86,7 +86,8 @@ fn besides_conditions<'a>(elements: &Elements<'a>) -> impl Iterator<Item = &'a s
     elements.keys().copied().filter(|name| *name != "Condition")
 }
 
-/// Members of a set: any one of them matches, so fewer match less. Anything else is taken as a whole.
+/// Members of a set: a request matches any one of them, so fewer members match less. Any other value is compared as a
+/// whole.
 fn are_members(facts: &Facts) -> bool {
     facts.iter().all(|fact| matches!(fact.claim, Claim::Has(_)))
 }

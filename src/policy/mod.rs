@@ -1,15 +1,14 @@
-//! IAM policy documents: what one says, whether two say the same, and where they differ.
+//! IAM policy documents: what one means, whether two mean the same, and where they differ.
 //!
-//! A [`Document`] is read from what IAM answers or from what we want, keeps all it was given,
-//! and prints in the order people write policies in. Two documents are [equivalent] when IAM
-//! would evaluate them alike by the rules of its policy grammar; [`differences`] names what
-//! differs, and is empty exactly when they are equivalent.
+//! A [`Document`] is parsed from IAM's answers or built from the spec. It keeps its whole content and prints elements
+//! in the usual order. Two documents are [equivalent] when IAM evaluates them alike by the rules of its policy grammar.
+//! [`differences`] names the differences; it is empty exactly when the documents are equivalent.
 //!
-//! Promise: pure, and panics on no input. In doubt two documents differ: a needless write is
-//! repaired by the next comparison, a hidden drift by nobody. Nothing is evaluated: `s3:*`
-//! includes `s3:Get*`, but is not equal to both of them together.
+//! Promise: pure, and panics on no input. In doubt two documents differ: the next comparison repairs a needless write,
+//! but nothing repairs hidden drift. Nothing is evaluated: `s3:*` includes `s3:Get*`, but is not equal to both of them
+//! together.
 //!
-//! Must not know: the AWS SDK, Kubernetes, the clock, the network, or what is done about drift.
+//! Must not know: the AWS SDK, Kubernetes, the clock, the network, or how the controller reacts to drift.
 //!
 //! [equivalent]: Document::equivalent
 

@@ -1,9 +1,9 @@
-//! Who makes calls to AWS, read from the ARN that AWS gives it (IAM user guide, "IAM identifiers"), and the account of a
-//! role, read from the role's ARN.
+//! The caller of AWS, parsed from its ARN (IAM user guide, "IAM identifiers"), and the account of a role, parsed from
+//! the role's ARN.
 
 use super::arn::{AccountId, Arn, Partition};
 
-/// The account that something is in.
+/// The account of a role or a caller.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Place {
     /// Partition of the account.
@@ -13,7 +13,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The account of an IAM or STS ARN: `arn:<partition>:iam::<account>:…`. `None` when `arn` is no such ARN.
+    /// The account in an IAM or STS ARN: `arn:<partition>:iam::<account>:…`. `None` when `arn` is not such an ARN.
     #[must_use]
     pub fn of_arn(arn: &str) -> Option<Self> {
         let arn = Arn::split(arn).filter(|arn| matches!(arn.service, "iam" | "sts"))?;
@@ -21,27 +21,27 @@ impl Place {
     }
 }
 
-/// Who the credentials belong to.
+/// The owner of the credentials.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Caller {
     /// Its account.
     pub place: Place,
-    /// Name of the role that it runs as; `None` for a user or the root user.
+    /// Name of the role of the session; `None` for a user or the root user.
     pub role: Option<String>,
 }
 
 impl Caller {
-    /// Reads the ARN in the answer of `GetCallerIdentity`. `None` when it is not one of an account.
+    /// Parses the ARN in the answer of `GetCallerIdentity`. `None` when it is not the ARN of an account.
     #[must_use]
     pub fn of_arn(text: &str) -> Option<Self> {
         let place = Place::of_arn(text)?;
         let resource = Arn::split(text)?.resource;
-        // A session's ARN has the role's name without its path.
+        // The ARN of a session has the role's name without its path.
         let role = resource.strip_prefix("assumed-role/").and_then(|rest| rest.split('/').next());
         Some(Self { place, role: role.filter(|role| !role.is_empty()).map(Into::into) })
     }
 
-    /// Whether this is the role that it runs as. IAM does not tell role names apart by case.
+    /// Whether the session is of this role. IAM role names are case-insensitive.
     #[must_use]
     pub fn runs_as(&self, role: &str) -> bool {
         self.role.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(role))

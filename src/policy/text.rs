@@ -1,10 +1,9 @@
-//! Text that somebody else wrote, made fit for a condition, an event or a log line.
+//! Text by others, made safe for a condition, an event or a log line.
 //!
-//! Promise: what comes out is one line of bounded length, without characters that steer a terminal or change the
-//! direction of writing. Must not know: what the text is about.
+//! Promise: the result is one line of bounded length, without characters that control a terminal or change the
+//! direction of writing. Must not know: the subject of the text.
 
-/// The text on one line, and without its middle where it has more than `limit` characters: what tells ARNs apart stands
-/// at their end.
+/// The text on one line. A text of more than `limit` characters loses its middle: ARNs differ at their end.
 #[must_use]
 pub fn readable(text: &str, limit: usize) -> String {
     let tail = limit / 3;
@@ -22,7 +21,7 @@ pub fn readable(text: &str, limit: usize) -> String {
             .chain(line.chars().skip(length - tail))
             .collect();
     }
-    // What is left out is not looked at: it can be megabytes.
+    // The omitted part is not read: it can be megabytes.
     let start = on_one_line(text.chars().take(head));
     let from = text.char_indices().rev().nth(tail.saturating_sub(1)).map_or(0, |(index, _)| index);
     let end = on_one_line(text.get(from..).unwrap_or_default().chars());
@@ -35,14 +34,14 @@ fn on_one_line(text: impl Iterator<Item = char>) -> String {
     for c in text {
         match c {
             '"' | '\'' | '\\' => line.push(c),
-            // Line ends, and what steers terminals or reverses the direction of writing.
+            // Line ends, and characters that control terminals or reverse the direction of writing.
             other => line.extend(other.escape_debug()),
         }
     }
     line
 }
 
-/// The beginning of the text that fits into `longest` bytes, never cut within a character.
+/// The beginning of the text, at most `longest` bytes, never cut within a character.
 #[must_use]
 pub fn shortened(text: &str, longest: usize) -> String {
     if text.len() <= longest {

@@ -1,5 +1,5 @@
-//! Every IAM action that the controller calls. A call is made under one of these names, so that what is not
-//! here cannot be called, and the permissions that are handed out ([`super::permissions`]) are these.
+//! Every IAM action that the controller calls. Each call is made under one of these names, so the controller cannot
+//! call an action that is not listed. The shipped policies ([`super::permissions`]) grant exactly these actions.
 
 use std::fmt;
 
@@ -30,17 +30,17 @@ pub enum Action {
 }
 
 impl Action {
-    /// Every one.
+    /// All actions.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// Its name in the IAM API.
+    /// The name in the IAM API.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.into()
     }
 }
 
-/// As a policy names it.
+/// The name in a policy.
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "iam:{}", self.name())

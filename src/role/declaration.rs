@@ -1,5 +1,5 @@
-//! The role that a manifest asks for, and that role once a stored resource asks for it. A declaration needs no cluster, no
-//! uid and no status, so that it can be made from a file.
+//! The role that a manifest declares, and the same role for a stored resource. A declaration needs no cluster, no uid
+//! and no status, so it can be made from a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,34 +12,34 @@ use super::name::{RoleKey, RoleName, RolePath};
 use super::observed::ObservedRole;
 use super::ownership::Owner;
 
-/// What to do when a role of the declared name exists already.
+/// How the controller handles an existing role of the declared name.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum AdoptionPolicy {
-    /// Leave it alone.
+    /// Leave it unchanged.
     #[default]
     Never,
-    /// Take it over, unless a resource owns it.
+    /// Adopt it, unless a resource owns it.
     Adopt,
-    /// Take it over, also from a resource of another cluster.
+    /// Adopt it, or take it over from a resource of another cluster.
     TakeOver,
 }
 
-/// What happens to the role when the resource is deleted.
+/// Whether the role is deleted or kept when the resource is deleted.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum DeletionPolicy {
     /// The role is deleted.
     Delete,
-    /// The role stays, without the controller's ownership tags.
+    /// The role is kept, without the controller's ownership tags.
     Retain,
 }
 
-/// What to do about a difference between the live role and the declaration.
+/// How the controller handles a difference between the live role and the spec.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum DriftPolicy {
     /// Repair it.
     #[default]
     Correct,
-    /// Write nothing, list it in the status.
+    /// Write nothing, and list it in the status.
     Report,
 }
 
@@ -48,11 +48,11 @@ pub enum DriftPolicy {
 pub struct InlinePolicy {
     /// Its name, unique in the role.
     pub name: String,
-    /// What it says.
+    /// Its document.
     pub document: Document,
 }
 
-/// What a resource declares about one role. Complete: what is here can be written to IAM as it stands.
+/// The declaration of one role. Complete: it can be written to IAM unchanged.
 #[derive(Clone, Debug)]
 pub struct Declaration {
     /// Account of the role.
@@ -69,20 +69,20 @@ pub struct Declaration {
     pub max_session_duration_seconds: i32,
     /// Permissions boundary.
     pub permissions_boundary: Option<PolicyArn>,
-    /// The user's tags and the controller's default ones, without those of ownership.
+    /// The user's tags and the controller's default tags, without ownership tags.
     pub tags: BTreeMap<String, String>,
-    /// Who may assume the role.
+    /// Who can assume the role.
     pub trust_policy: Document,
-    /// What the role may do.
+    /// The permissions of the role.
     pub permissions_policy: InlinePolicy,
-    /// Whether policies that are not declared are removed.
+    /// Whether undeclared policies are removed.
     pub exclusive_policies: bool,
-    /// What to do about a role that exists already.
+    /// How the controller handles an existing role of this name.
     pub adoption_policy: AdoptionPolicy,
 }
 
 impl Declaration {
-    /// Which role it is, of all accounts.
+    /// The key of the role, unique across accounts.
     #[must_use]
     pub fn key(&self) -> RoleKey {
         self.name.in_account(&self.account)
@@ -95,20 +95,19 @@ impl Declaration {
     }
 }
 
-/// What a resource's status remembers of its role.
+/// The state of a role as its resource's status records it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Held {
     /// Id of the role that the resource held last.
     pub role_id: Option<String>,
     /// Whether the resource adopted that role.
     pub adopted: bool,
-    /// Keys of tags that an earlier generation declared: to be removed unless declared still.
+    /// Keys of tags that an earlier generation declared. They are removed unless they are still declared.
     pub tag_keys: BTreeSet<String>,
 }
 
 impl Held {
-    /// Whether `live` is the role that the resource held last, by its id. Another role under the same name has another
-    /// id.
+    /// Whether `live` is the role that the resource held last, by its id. Another role of the same name has another id.
     #[must_use]
     pub fn is(&self, live: &ObservedRole) -> bool {
         self.role_id.as_ref().is_some_and(|id| !id.is_empty() && *id == live.role_id)
@@ -118,16 +117,16 @@ impl Held {
 /// The role that a stored resource declares.
 #[derive(Clone, Debug)]
 pub struct DesiredRole {
-    /// What it declares.
+    /// The declaration.
     pub declaration: Declaration,
     /// Who declares it.
     pub owner: Owner,
-    /// What its status remembers.
+    /// The state of the role as the status records it.
     pub held: Held,
 }
 
 impl DesiredRole {
-    /// All tags that the role should carry: the user's and those of ownership.
+    /// All tags that the role must carry: the user's tags and the ownership tags.
     #[must_use]
     pub fn all_tags(&self) -> BTreeMap<String, String> {
         let mut tags = self.declaration.tags.clone();

@@ -1,5 +1,5 @@
-//! What the controller gives to every role, whoever declares it: the beginning of default names, and tags. Checked
-//! once, at the start, by the rules of the fields that they stand in for.
+//! The controller's defaults for every role: the prefix of default names, and tags. The values are checked once at
+//! startup, by the rules of the corresponding fields.
 
 use std::collections::BTreeMap;
 
@@ -8,26 +8,26 @@ use thiserror::Error;
 use super::name::RoleNamePrefix;
 use super::tag_key::{self, InvalidKeys};
 
-/// The most tags that a role has besides those of ownership: IAM allows 50, and four are for these.
+/// The most tags on a role besides ownership tags: IAM allows 50, and four are reserved for ownership.
 pub const MAX_TAGS: usize = 46;
-/// Characters that IAM allows in a tag's key and in its value.
+/// The longest key and value of a tag that IAM accepts.
 const LONGEST_KEY: usize = 128;
 const LONGEST_VALUE: usize = 256;
 
-/// What the controller gives to every role.
+/// The controller's defaults for every role.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Defaults {
-    /// How the names of roles begin that no resource names.
+    /// The prefix of all default role names.
     pub role_name_prefix: RoleNamePrefix,
-    /// Tags of every role whose resource does not declare the same key.
+    /// Tags on every role whose resource does not declare the same key.
     pub tags: DefaultTags,
 }
 
-/// Tags that every role gets.
+/// Tags on every role.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DefaultTags(BTreeMap<String, String>);
 
-/// Why tags cannot be those of every role.
+/// Why these tags cannot be the default tags.
 #[derive(Debug, Error)]
 pub enum InvalidTags {
     /// A key that IAM does not accept.
@@ -36,22 +36,22 @@ pub enum InvalidTags {
     /// A value that IAM does not accept.
     #[error("the value of {0:?} must be at most 256 letters, digits, spaces and any of _.:/=+@-")]
     Value(String),
-    /// A key that is there twice.
+    /// A key occurs twice.
     #[error("the key {0:?} is given twice")]
     Twice(String),
-    /// Keys that no resource may declare either.
+    /// Keys that no resource can declare either.
     #[error(transparent)]
     Keys(#[from] InvalidKeys),
-    /// More than a role can have.
+    /// More tags than a role can have.
     #[error("{0} are given, and a role can have {MAX_TAGS} besides those of ownership")]
     TooMany(usize),
 }
 
 impl DefaultTags {
-    /// Takes tags that every resource could declare.
+    /// Parses tags by the rules for declared tags.
     ///
     /// # Errors
-    /// When they are not.
+    /// When a tag breaks a rule.
     pub fn new(tags: impl IntoIterator<Item = (String, String)>) -> Result<Self, InvalidTags> {
         let mut all = BTreeMap::new();
         for (key, value) in tags {
@@ -73,7 +73,8 @@ impl DefaultTags {
         Ok(Self(all))
     }
 
-    /// These tags and those that a resource declares, which go first: also where IAM takes two keys for one.
+    /// These tags and the tags of a resource. The resource's tags take precedence, also where IAM treats two keys as
+    /// equal.
     #[must_use]
     pub fn under(&self, declared: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let taken: Vec<_> = declared.keys().map(|key| tag_key::folded(key)).collect();
@@ -82,8 +83,8 @@ impl DefaultTags {
     }
 }
 
-/// As the schema's `[\\p{L}\\p{Z}\\p{N}_.:/=+@-]`. Unicode has further letters by property than by category, and IAM says
-/// which of them it takes.
+/// Matches the schema's `[\\p{L}\\p{Z}\\p{N}_.:/=+@-]`. Unicode has further letters by property than by category; IAM
+/// decides which of them it accepts.
 fn fits(text: &str, length: std::ops::RangeInclusive<usize>) -> bool {
     let is_space = |c: char| c.is_whitespace() && !c.is_control();
     length.contains(&text.chars().count())

@@ -1,5 +1,5 @@
-//! What the deletion of a resource does to its role. Only a role whose tags name this very object is ever
-//! touched; anything that somebody else put on it stops the deletion instead of being lost with it.
+//! The effect of a resource's deletion on its role. The controller only changes a role whose tags name this object.
+//! Additions by others block the deletion, so that they are not lost with the role.
 
 use crate::policy::PolicyArn;
 
@@ -8,23 +8,23 @@ use super::observed::ObservedRole;
 use super::ownership::{Owner, Ownership, RESERVED_TAG_PREFIX, is_adopted};
 use super::plan::{Write, undeclared_policies};
 
-/// What to do with the role of a deleted resource.
+/// The action on the role of a deleted resource.
 #[derive(Clone, Debug)]
 pub enum Deletion {
-    /// There is no role, or it never was this resource's.
+    /// There is no role, or the resource never owned it.
     Nothing,
-    /// The role stays as it is, for this reason.
+    /// Leave the role unchanged, for this reason.
     Keep(Kept),
-    /// Take the ownership tags off and keep the role.
+    /// Remove the ownership tags and keep the role.
     Release(Vec<Write>),
     /// Delete the role.
     Delete(Vec<Write>),
-    /// Policies that the resource does not declare are on the role, or instance profiles hold it: each is
-    /// named.
+    /// The role has policies that the resource does not declare, or is in instance profiles. The list names each of
+    /// them.
     Blocked(Vec<String>),
 }
 
-/// Why a role outlives its resource as it is.
+/// Why a role is left unchanged after its resource is deleted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, strum::Display)]
 pub enum Kept {
     /// The resource only reports.
@@ -35,12 +35,12 @@ pub enum Kept {
     OwnedByAnother,
 }
 
-/// What decides over the role of a deleted resource.
+/// The input of the decision about the role of a deleted resource.
 #[derive(Clone, Copy, Debug)]
 pub struct DeletionRequest<'a> {
-    /// How the role's tags name the resource.
+    /// The resource as the role's tags name it.
     pub owner: &'a Owner,
-    /// What its status remembers.
+    /// The state of the role as the status records it.
     pub held: &'a Held,
     /// Name of the inline policy that the resource declares.
     pub permissions_policy: &'a str,
@@ -54,8 +54,8 @@ pub struct DeletionRequest<'a> {
     pub permissions_boundary: Option<&'a PolicyArn>,
 }
 
-/// Decides what the deletion of a resource does to the live role `observed`. The role of an earlier object of the same
-/// namespace and name is treated as the resource's own.
+/// Decides what the deletion of a resource does to the live role `observed`. A role of an earlier object of the same
+/// namespace and name counts as the resource's own.
 #[must_use]
 pub fn plan_deletion(request: DeletionRequest<'_>, observed: Option<&ObservedRole>) -> Deletion {
     let Some(live) = observed else {
@@ -64,7 +64,7 @@ pub fn plan_deletion(request: DeletionRequest<'_>, observed: Option<&ObservedRol
     let is_held = request.held.is(live);
     let restored = match Ownership::of(&live.tags, request.owner, is_held) {
         Ownership::Ours | Ownership::Predecessors => None,
-        // What follows is allowed by the tags alone.
+        // The tags alone permit the rest.
         Ownership::Damaged => Some(Write::TagRole(request.owner.tags())),
         Ownership::Anothers(_) if is_held => return Deletion::Keep(Kept::OwnedByAnother),
         Ownership::Foreign | Ownership::Anothers(_) => return Deletion::Nothing,
@@ -101,7 +101,7 @@ fn delete(live: &ObservedRole, request: DeletionRequest<'_>) -> Deletion {
     if !blocking.is_empty() {
         return Deletion::Blocked(blocking);
     }
-    // Where IAM demands the boundary of every role, a role without it can be neither emptied nor deleted.
+    // Where IAM requires the boundary on every role, a role without it can be neither emptied nor deleted.
     let boundary = request
         .permissions_boundary
         .filter(|declared| live.permissions_boundary != Some(declared.to_string()))

@@ -1,4 +1,4 @@
-//! How a call to IAM fails, as decisions see it.
+//! How a call to IAM fails, sorted by what the controller does about it.
 
 use std::fmt;
 
@@ -7,53 +7,53 @@ use thiserror::Error;
 use super::action::Action;
 use super::name::RoleName;
 
-/// What kind of failure it is.
+/// The kind of failure.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorKind {
-    /// What the call names does not exist, or is not visible yet.
+    /// The object that the call names does not exist, or is not visible yet.
     NotFound,
-    /// A role of this name exists already.
+    /// A role of this name already exists.
     AlreadyExists,
-    /// Another change to the same role is under way.
+    /// Another change to the same role is in progress.
     Conflict,
-    /// Something on the role keeps it from being deleted.
+    /// Something on the role prevents its deletion.
     DeleteConflict,
     /// IAM does not know a principal that a trust policy names, perhaps because it is new (IAM user guide,
     /// "Changes that I make are not always immediately visible").
     InvalidPrincipal,
-    /// IAM does not know the permissions boundary that a role is to have, perhaps because it is new.
+    /// IAM does not know the requested permissions boundary, perhaps because it is new.
     MissingBoundary,
-    /// IAM does not accept what was declared.
+    /// IAM does not accept the declared value.
     Refused,
-    /// A quota of the account is used up.
+    /// A quota of the account is exhausted.
     LimitExceeded,
     /// IAM asked to slow down.
     Throttled,
     /// The credentials do not allow the call.
     AccessDenied,
-    /// There are no credentials, or IAM does not know them, or they have expired.
+    /// There are no credentials, IAM does not know them, or they have expired.
     Credentials,
-    /// There are no credentials for the moment: their source could not be reached or failed.
+    /// There are no credentials at present: their source is unreachable or failed.
     CredentialsAway,
-    /// IAM could not be reached, did not answer in time, or failed. The write may have happened.
+    /// IAM is unreachable, did not answer in time, or failed. The write may have succeeded.
     Unavailable,
     /// A defect of this program.
     Internal,
 }
 
-/// When to try again.
+/// When to retry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Retry {
-    /// Soon, with growing pauses: it is expected to pass.
+    /// Soon, with exponential backoff: the failure is temporary.
     Soon,
-    /// Slowly: somebody has to act, outside of Kubernetes, and will not tell us.
+    /// Slowly: someone has to act outside of Kubernetes, and no watch reports it.
     Slowly,
     /// When the resource changes, or at the next resync.
     AfterChange,
 }
 
 impl ErrorKind {
-    /// When to try again after a failure of this kind.
+    /// When to retry after a failure of this kind.
     #[must_use]
     pub const fn retry(self) -> Retry {
         match self {
@@ -73,20 +73,20 @@ impl ErrorKind {
     }
 }
 
-/// A failed call. Its text says which action on which role, and IAM's own words.
+/// A failed call. Its text names the action and the role, and quotes IAM.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub struct IamError {
     /// The IAM action.
     pub action: Action,
-    /// The role it was for; `None` when it was for all.
+    /// The role of the call; `None` when the call was for all roles.
     pub role: Option<RoleName>,
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub kind: ErrorKind,
-    /// IAM's code, if it answered with one of its own.
+    /// IAM's code, if IAM answered with one.
     pub code: Option<String>,
-    /// IAM's own message, or why there was no answer.
+    /// IAM's message, or why there was no answer.
     pub message: String,
-    /// Differs at each attempt, so it is not part of the text.
+    /// Differs for each attempt, so it is not part of the text.
     pub request_id: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! What a resource declares, what IAM has, and the ordered writes that lead from one to the other. Pure but for the port
-//! to IAM: no clock, no network, no SDK, so that the same plan is what gets applied, reported and named in events.
+//! The declared role, the live role, and the ordered writes that lead from one to the other. Pure, except for the port
+//! to IAM: no clock, no network, no SDK. The plan that is applied is also the plan in reports and events.
 
 mod action;
 mod declaration;

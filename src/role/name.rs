@@ -1,5 +1,4 @@
-//! Role names and paths as IAM accepts them (IAM API reference, `CreateRole`), and the name that a
-//! resource gets when it asks for none.
+//! Role names and paths as IAM accepts them (IAM API reference, `CreateRole`), and the default name of a role.
 
 use std::fmt::{self, Write as _};
 
@@ -8,15 +7,15 @@ use sha2::{Digest as _, Sha256};
 use crate::policy::{AccountId, InvalidIdentifier, Partition, is_plain_path};
 
 const LONGEST_NAME: usize = 64;
-/// Hexadecimal digits of the hash in a shortened default name. With 96 bits, an author cannot find a second
-/// namespace and name that lead to the name of another resource's role.
+/// Hexadecimal digits of the hash in a shortened default name. With 96 bits, no author can find a second namespace and
+/// name that produce the role name of another resource.
 const HASH_DIGITS: usize = 24;
 /// The same in versions up to 0.1. Roles that were created under such a name keep it.
 const FORMER_HASH_DIGITS: usize = 8;
-/// What a prefix leaves of a shortened name for namespace and name: 7 characters besides the hash.
+/// The longest prefix: it leaves 7 characters besides the hash for namespace and name.
 const LONGEST_PREFIX: usize = 32;
 
-/// How the names of roles begin that no resource names; empty for no such beginning.
+/// The prefix of all default role names; can be empty.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RoleNamePrefix(String);
 
@@ -41,8 +40,7 @@ fn is_of_a_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte)
 }
 
-/// Which role of all accounts. The only identity of a role: two resources that declare the same key declare the same
-/// role.
+/// The identity of a role across accounts. Two resources that declare the same key declare the same role.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct RoleKey {
     /// The account that the role is in.
@@ -51,7 +49,7 @@ pub struct RoleKey {
     pub name: String,
 }
 
-/// The name of an IAM role. Two names that differ only by case name one role.
+/// The name of an IAM role. Names that differ only in case name the same role.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RoleName(String);
 
@@ -71,8 +69,8 @@ impl RoleName {
         }
     }
 
-    /// The name for a resource that declares none: `<prefix><namespace>-<name>`. A name longer than IAM allows is cut
-    /// and ends in a hash of namespace and name, so that two long names stay apart.
+    /// The default name of a resource's role: `<prefix><namespace>-<name>`. A name longer than IAM allows is cut and
+    /// ends in a hash of namespace and name, so that two long names differ.
     ///
     /// # Errors
     /// When namespace and name are not those of a Kubernetes object.
@@ -84,8 +82,8 @@ impl RoleName {
         Self::shortened(prefix, namespace, name, HASH_DIGITS)
     }
 
-    /// Whether a rule gives this name to that resource, or gave it: the present one under any prefix, or that of versions
-    /// up to 0.1, whose hash was shorter and which knew no prefix.
+    /// Whether this name is or was the default for that resource. Matches the present rule under any prefix, and the
+    /// rule of versions up to 0.1, which had a shorter hash and no prefix.
     #[must_use]
     pub fn is_a_default_for(&self, namespace: &str, name: &str) -> bool {
         let by_the_former_rule = || {
@@ -127,7 +125,7 @@ impl RoleName {
         &self.0
     }
 
-    /// The role of this name in an account; the same for all names that IAM takes for this one.
+    /// The key of this role in an account; equal for all names that IAM treats as this one.
     #[must_use]
     pub fn in_account(&self, account: &AccountId) -> RoleKey {
         RoleKey { account: account.clone(), name: self.0.to_ascii_lowercase() }
@@ -151,11 +149,11 @@ impl fmt::Display for RoleName {
 pub struct RolePath(String);
 
 impl RolePath {
-    /// Parses `/`, or up to 512 characters that begin and end with `/`. Narrower than IAM, which takes any
-    /// printable ASCII: what a policy reads as a wildcard or a variable is refused, and so are empty segments.
+    /// Parses `/`, or up to 512 characters that begin and end with `/`. IAM accepts any printable ASCII. This is
+    /// narrower: it rejects what a policy reads as a wildcard or a variable, and empty segments.
     ///
     /// # Errors
-    /// When `text` is anything else, or is IAM's own path for service-linked roles.
+    /// When `text` is anything else, or is the path that IAM reserves for service-linked roles.
     pub fn parse(text: &str) -> Result<Self, InvalidIdentifier> {
         let inner = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
         if !(text == "/" || (text.len() <= 512 && inner.is_some_and(is_plain_path))) {
@@ -164,7 +162,7 @@ impl RolePath {
                 "a path: /, or up to 512 characters that begin and end with / and hold no spaces, no // and none of *?${}, as in /streaming/",
             ));
         }
-        // IAM API reference, `CreateServiceLinkedRole`: only that call makes roles there.
+        // IAM API reference, `CreateServiceLinkedRole`: only that call creates roles there.
         let first = inner.and_then(|inner| inner.split('/').next());
         if first.is_some_and(|first| first.eq_ignore_ascii_case("aws-service-role")) {
             return Err(InvalidIdentifier::new(

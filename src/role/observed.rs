@@ -1,20 +1,20 @@
-//! The role as IAM shows it.
+//! The live role, as IAM shows it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::policy::{Document, DocumentError};
 
-/// A policy document of a live role, read when it came from IAM.
+/// A policy document of a live role, parsed when IAM returned it.
 #[derive(Clone, Debug)]
 pub enum LiveDocument {
     /// It is a policy document.
     Document(Document),
-    /// It is none, for this reason.
+    /// It is not a policy document, for this reason.
     Unreadable(DocumentError),
 }
 
 impl LiveDocument {
-    /// Reads the text of a document, percent-decoded.
+    /// Parses the text of a percent-decoded document.
     #[must_use]
     pub fn read(text: &str) -> Self {
         match Document::parse(text) {
@@ -30,7 +30,7 @@ impl Default for LiveDocument {
     }
 }
 
-/// A live role, with all that a plan compares.
+/// A live role, with everything that a plan compares.
 #[derive(Clone, Debug, Default)]
 pub struct ObservedRole {
     /// ARN of the role.
@@ -47,24 +47,24 @@ pub struct ObservedRole {
     pub permissions_boundary: Option<String>,
     /// All tags.
     pub tags: BTreeMap<String, String>,
-    /// Who may assume the role.
+    /// Who can assume the role.
     pub trust_policy: LiveDocument,
-    /// All inline policies by name; `None` where only the name was asked for.
+    /// All inline policies by name; `None` where only the name was requested.
     pub inline_policies: BTreeMap<String, Option<LiveDocument>>,
     /// ARNs of attached managed policies.
     pub attached_policies: BTreeSet<String>,
-    /// Names of the instance profiles that the role is in. Looked for only before a deletion.
+    /// Names of the instance profiles that the role is in. Read only before a deletion.
     pub instance_profiles: BTreeSet<String>,
 }
 
 impl ObservedRole {
-    /// The inline policy of this name, if it is on the role and its text was asked for.
+    /// The inline policy of this name, if it is on the role and its text was requested.
     #[must_use]
     pub fn inline_policy(&self, name: &str) -> Option<&LiveDocument> {
         self.inline_policies.get(name)?.as_ref()
     }
 
-    /// Whether policies are on the role besides the inline policy of this name.
+    /// Whether the role has policies besides the inline policy of this name.
     #[must_use]
     pub fn has_policies_besides(&self, declared: &str) -> bool {
         !self.attached_policies.is_empty() || self.inline_policies.keys().any(|n| n != declared)

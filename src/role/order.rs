@@ -1,42 +1,41 @@
-//! In which order the parts of a role are written, so that no moment in between grants more than the role
-//! granted before or will grant after. Knows only how each part changes, not what is in it.
+//! The order in which the parts of a role are written. No intermediate state grants more than the role granted before
+//! or will grant after. This module knows how each part changes, not its content.
 //!
-//! What a role grants is: its trust policy says to whom, its permissions policy and other policies say
-//! what, its boundary says at most what. Where no order of the writes will do, the permissions policy is
-//! taken off for the moment and written last.
+//! The trust policy decides to whom a role grants. The permissions policy and other policies decide what it grants. The
+//! boundary limits that. Where no order of the writes is safe, the permissions policy is removed first and written
+//! last.
 //!
-//! A boundary that is set or replaced is written before all else, and one that is removed goes last: IAM can
-//! make the boundary a condition of every other write (`policy-boundary.json`), and a role whose boundary is
-//! not the demanded one could otherwise not be changed. This has a price, and it is the one exception to the
-//! promise: what a boundary says is not read, so for the one moment after a boundary is replaced the role
-//! has its old policies under the new boundary.
+//! A boundary that is set or replaced is written first; a boundary that is removed is removed last. IAM can make the
+//! boundary a condition of every other write (`policy-boundary.json`), so a role with the wrong boundary could not be
+//! changed otherwise. This is the one exception to the promise: the content of a boundary is not read, so between the
+//! replacement of a boundary and the next write the role has its old policies under the new boundary.
 
-/// How a part of the role changes what the role grants.
+/// How a change to a part changes what the role grants.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Effect {
-    /// It stays as it is.
+    /// Unchanged.
     None,
     /// It grants no more than before.
     Narrows,
     /// It grants no less than before.
     Widens,
-    /// It cannot be told.
+    /// Unknown.
     Unknown,
 }
 
-/// A write to a part of the role that bears on what it grants.
+/// A write to a part of the role that affects what it grants.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Step {
     Boundary,
-    /// Policies that the resource does not declare and asks to remove.
+    /// Policies that the resource does not declare and that `exclusivePolicies` removes.
     OtherPolicies,
     TrustPolicy,
-    /// The permissions policy is taken off; [`Step::PermissionsPolicy`] puts it back.
+    /// The permissions policy is removed; [`Step::PermissionsPolicy`] writes it again.
     PermissionsOff,
     PermissionsPolicy,
 }
 
-/// How the parts change, and what else bears on the order.
+/// How the parts change, and what else affects the order.
 #[derive(Clone, Debug)]
 pub(super) struct Effects {
     pub boundary: Effect,
@@ -49,7 +48,8 @@ pub(super) struct Effects {
     pub has_others: bool,
 }
 
-/// The first order, from the most natural on, in which every moment is within the old state or the new.
+/// The first order in which every intermediate state is within the old state or the new one. The most natural order is
+/// tried first.
 pub(super) fn order(effects: &Effects) -> Vec<Step> {
     let mut parts = vec![Step::OtherPolicies, Step::TrustPolicy, Step::PermissionsPolicy];
     parts.retain(|part| effects.of(*part) != Effect::None);
@@ -65,8 +65,8 @@ pub(super) fn order(effects: &Effects) -> Vec<Step> {
         whole(off.into_iter().chain(parts).chain([Step::PermissionsPolicy]).collect())
     };
     let safe = permutations(&parts).map(taken_off).find(|steps| is_safe(steps, effects));
-    // Left over is a role with other policies whose boundary changes beyond comparison together with those
-    // policies or with trust: what the policies grant for a moment cannot be told.
+    // The remaining case: a role with other policies, whose boundary changes in an unknown way together with those
+    // policies or with the trust policy. What the policies grant in between is unknown.
     safe.unwrap_or_else(|| taken_off(parts))
 }
 
@@ -94,8 +94,7 @@ impl Effects {
 const PARTS: [Step; 4] =
     [Step::Boundary, Step::OtherPolicies, Step::TrustPolicy, Step::PermissionsPolicy];
 
-/// Whether each moment between two steps is within the old state or the new, but for the one that is always
-/// granted to the boundary.
+/// Whether each intermediate state is within the old state or the new one. The state after a boundary write is exempt.
 fn is_safe(steps: &[Step], effects: &Effects) -> bool {
     (1..steps.len()).all(|number| {
         let written = steps.get(..number).unwrap_or_default();
@@ -104,7 +103,7 @@ fn is_safe(steps: &[Step], effects: &Effects) -> bool {
         let has_others = effects.has_others && !written.contains(&Step::OtherPolicies);
         let grants_nothing = !has_permissions && !has_others;
         let counts = |step: &Step| has_permissions || *step != Step::PermissionsPolicy;
-        // Not yet written parts are old: within the new state if they widen; written ones conversely.
+        // Unwritten parts are old: they are within the new state if they widen. Written parts are the reverse.
         let within_new = PARTS
             .iter()
             .filter(|part| counts(part) && !written.contains(part))

@@ -1,6 +1,5 @@
-//! Whose role is it? Three tags on the role answer, and nothing else does: a status can be lost in a
-//! restore and a crash can come before it is written, but the tags are set by the call that creates the
-//! role.
+//! Who owns a role. Only three tags on the role decide. A status can be lost in a restore, and the controller can crash
+//! before it writes one; the call that creates the role also sets the tags.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,14 +12,14 @@ pub const CLUSTER_TAG: &str = "streamrole.dev/cluster";
 pub const RESOURCE_TAG: &str = "streamrole.dev/resource";
 /// Tag key: uid of the resource.
 pub const UID_TAG: &str = "streamrole.dev/uid";
-/// Tag key, with the value `true`: the role existed before the resource and was taken over by it.
+/// Tag key, with the value `true`: the role existed before the resource, which adopted it.
 pub const ADOPTED_TAG: &str = "streamrole.dev/adopted";
 
-/// Prefix of every tag that the controller keeps for itself.
+/// Prefix of all tags that are reserved for the controller.
 pub const RESERVED_TAG_PREFIX: &str = "streamrole.dev/";
 
-/// Identity of a cluster: uid of its `kube-system` namespace, which lives as long as the cluster does, or what the user
-/// says instead.
+/// Identity of a cluster: the uid of its `kube-system` namespace, which lives as long as the cluster, or a value that
+/// the user gives instead.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClusterId(String);
 
@@ -31,10 +30,10 @@ impl ClusterId {
         Self(uid)
     }
 
-    /// Reads an identity that a user gives: up to 64 letters, digits, dots, dashes and underscores.
+    /// Parses an identity that a user gives: up to 64 letters, digits, dots, dashes and underscores.
     ///
     /// # Errors
-    /// What is wrong with it, in words.
+    /// When `text` is not such an identity. The text names the rule that it breaks.
     pub fn parse(text: &str) -> Result<Self, String> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
         if (1..=64).contains(&text.len()) && text.bytes().all(is_plain) {
@@ -44,7 +43,7 @@ impl ClusterId {
         }
     }
 
-    /// The uid, or what was given instead.
+    /// The uid, or the value that the user gave instead.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -56,7 +55,7 @@ impl ClusterId {
 pub struct Owner {
     /// Uid of the cluster's `kube-system` namespace.
     pub cluster: String,
-    /// The resource as [`ResourceName::tag`] writes it; on a live role, whatever somebody wrote.
+    /// The resource as [`ResourceName::tag`] writes it; on a live role, any text.
     pub resource: String,
     /// Uid of the resource.
     pub uid: String,
@@ -74,8 +73,8 @@ pub struct ResourceName {
 }
 
 impl ResourceName {
-    /// The value of the tag [`RESOURCE_TAG`]: `namespace/name` for the first kind that there was, for every other kind
-    /// `kind/namespace/name`.
+    /// The value of the tag [`RESOURCE_TAG`]: `namespace/name` for the first kind, `kind/namespace/name` for every
+    /// other kind.
     #[must_use]
     pub fn tag(&self) -> String {
         let Self { kind, namespace, name } = self;
@@ -110,7 +109,7 @@ impl fmt::Display for ResourceName {
 }
 
 impl Owner {
-    /// The resource in a reader's words, as far as the tag says.
+    /// The resource for messages, as far as the tag names it.
     #[must_use]
     pub fn description(&self) -> String {
         let name = ResourceName::of_tag(&self.resource);
@@ -127,8 +126,8 @@ impl Owner {
         ])
     }
 
-    /// Reads a role's tags. `None` when the role has none of ours. IAM does not tell tag keys apart by case (IAM user
-    /// guide, "Rules for tagging in IAM"), so a key whose case was changed counts too.
+    /// Reads a role's tags. `None` when the role has no ownership tags. IAM ignores the case of tag keys (IAM user
+    /// guide, "Rules for tagging in IAM"), so a key in another case counts too.
     #[must_use]
     pub fn of(tags: &BTreeMap<String, String>) -> Option<Self> {
         let [cluster, resource, uid] =
@@ -147,7 +146,7 @@ impl Owner {
         ![&self.cluster, &self.resource, &self.uid].into_iter().any(String::is_empty)
     }
 
-    /// Whether every tag of ours is on the role exactly as this owner writes it.
+    /// Whether every ownership tag is on the role exactly as this owner writes it.
     fn is_exactly_on(&self, tags: &BTreeMap<String, String>) -> bool {
         self.tags().iter().all(|(key, value)| tags.get(key) == Some(value))
     }
@@ -165,26 +164,26 @@ pub fn is_adopted(tags: &BTreeMap<String, String>) -> bool {
     value(tags, ADOPTED_TAG).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// What a role's tags say to one resource.
+/// How a role's tags relate to one resource.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Ownership {
-    /// The role is this very object's.
+    /// This object owns the role.
     Ours,
-    /// The role is this very object's, as the uid on it or its id prove, but its tags were stripped, rewritten or
+    /// This object owns the role, as the uid in the tags or the role's id proves. Its tags were removed, rewritten or
     /// changed in case.
     Damaged,
-    /// The role was that of an earlier object of the same namespace and name in this cluster, which can
-    /// no longer exist: names are unique there. Recreation and restore from a backup lead here.
+    /// An earlier object of the same namespace and name in this cluster owned the role. That object no longer exists,
+    /// because names are unique. A recreation or a restore from a backup causes this.
     Predecessors,
-    /// The role has no ownership tags, or so few that they name no owner.
+    /// The role has no ownership tags, or too few to name an owner.
     Foreign,
-    /// The role is another object's, in this cluster or in another.
+    /// Another object owns the role, in this cluster or in another.
     Anothers(Owner),
 }
 
 impl Ownership {
-    /// What `tags` say to `owner`. `is_held` says that the role's id is the one that the resource held last: proof
-    /// enough where the tags name no other owner.
+    /// How `tags` relate to `owner`. `is_held` means that the role's id is the one that the resource held last. That is
+    /// sufficient proof when the tags name no other owner.
     #[must_use]
     pub fn of(tags: &BTreeMap<String, String>, owner: &Owner, is_held: bool) -> Self {
         if owner.is_exactly_on(tags) {
@@ -206,10 +205,10 @@ impl Ownership {
     }
 }
 
-/// What is known in this cluster of the object that a role's tags name, when it is another one.
+/// The state in this cluster of another object that a role's tags name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Standing {
-    /// It exists, or may exist, and its role is its own.
+    /// It exists, or can exist, and owns its role.
     Keeps,
     /// It no longer exists.
     Gone,

@@ -1,6 +1,6 @@
-//! The plan: ordered writes that make the live role equal to the declared one, each with the differences
-//! that it settles. Ownership comes first; the order of the rest keeps every moment in between no wider
-//! than the role was or will be.
+//! The plan: ordered writes that make the live role match the spec, each with the differences that it repairs.
+//! Ownership comes first. The order of the other writes keeps every intermediate state no wider than the role was or
+//! will be.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,14 +17,14 @@ use super::tag_key::is_reserved;
 /// How many characters of a value, and of a path to it, are shown.
 const MAX_VALUE: usize = 600;
 const MAX_PATH: usize = 400;
-/// How many characters of a part of a message are shown that others wrote.
+/// How many characters of a text by others a message shows.
 const MAX_NAME: usize = 300;
 
 fn shown(text: &str) -> String {
     readable(text, MAX_NAME)
 }
 
-/// All that one `CreateRole` call takes.
+/// The parameters of one `CreateRole` call.
 #[derive(Clone, Debug)]
 pub struct NewRole {
     /// Path of the role.
@@ -35,18 +35,18 @@ pub struct NewRole {
     pub max_session_duration_seconds: i32,
     /// Permissions boundary.
     pub permissions_boundary: Option<PolicyArn>,
-    /// All tags, those of ownership included.
+    /// All tags, including ownership tags.
     pub tags: BTreeMap<String, String>,
     /// Trust policy.
     pub trust_policy: Document,
 }
 
-/// One write to IAM, named as the IAM action that makes it.
+/// One write to IAM, named after its IAM action.
 #[derive(Clone, Debug)]
 pub enum Write {
     /// Create the role.
     CreateRole(Box<NewRole>),
-    /// Set these tags and leave all others.
+    /// Set these tags and leave all others unchanged.
     TagRole(BTreeMap<String, String>),
     /// Remove the tags with these keys.
     UntagRole(BTreeSet<String>),
@@ -74,14 +74,14 @@ pub enum Write {
 }
 
 impl Write {
-    /// Whether this takes a role over that was there before the resource.
+    /// Whether this write adopts a role that existed before the resource.
     #[must_use]
     pub fn adopts(&self) -> bool {
         matches!(self, Self::TagRole(tags) if tags.contains_key(ADOPTED_TAG))
     }
 }
 
-/// A part of a role, in a reader's words.
+/// A part of a role, for messages.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, strum::Display)]
 #[strum(serialize_all = "lowercase")]
 pub enum Part {
@@ -92,7 +92,7 @@ pub enum Part {
     /// Its permissions boundary.
     #[strum(to_string = "permissions boundary")]
     Boundary,
-    /// Who may assume it.
+    /// Who can assume it.
     #[strum(to_string = "trust policy")]
     TrustPolicy,
     /// The inline policy that the resource declares.
@@ -114,19 +114,19 @@ pub enum Part {
 pub struct Change {
     /// Which part of the role changes.
     pub part: Part,
-    /// What is written.
+    /// The write.
     pub write: Write,
-    /// Why: what differs between the declaration and the live role. Empty for a step that only makes way
-    /// for others: taking the permissions policy off for a moment.
+    /// The differences between the spec and the live role. Empty for a step that only prepares others, such as removing
+    /// the permissions policy temporarily.
     pub differences: Vec<Difference>,
 }
 
-/// What leads from the live role to the declared one.
+/// The writes that lead from the live role to the declared one.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// The writes, in the order in which they must be made. Empty when the role is as declared.
+    /// The writes, in the order in which they must be made. Empty when the role matches the spec.
     pub changes: Vec<Change>,
-    /// Policies on the role that the resource does not declare and does not ask to remove.
+    /// Policies on the role that the resource neither declares nor removes.
     pub extra_policies: Vec<Difference>,
 }
 
@@ -136,7 +136,7 @@ impl Plan {
         self.changes.iter().flat_map(|change| &change.differences).chain(&self.extra_policies)
     }
 
-    /// Whether the role is another's or nobody's yet, and this plan would make it the resource's.
+    /// Whether the resource does not own the role yet and this plan takes ownership.
     #[must_use]
     pub fn adopts(&self) -> bool {
         self.changes.iter().any(|change| change.write.adopts())
@@ -156,10 +156,10 @@ impl Plan {
     }
 }
 
-/// Why a live role must be left as it is.
+/// Why a live role must be left unchanged.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum Refusal {
-    /// Nobody's tags are on the role.
+    /// The role has no ownership tags.
     #[error(
         "the IAM role {arn} exists but is not owned by this resource, so it is left unchanged. To adopt it, set spec.adoptionPolicy: Adopt; otherwise create a new resource with another spec.roleName"
     )]
@@ -167,7 +167,7 @@ pub enum Refusal {
         /// ARN of the role.
         arn: String,
     },
-    /// The tags name an object of this cluster that exists no more.
+    /// The tags name an object of this cluster that no longer exists.
     #[error(
         "the IAM role {arn} was left behind by {} (uid {}), which no longer exists, so it is left unchanged. To adopt it, set spec.adoptionPolicy: Adopt; otherwise create a new resource with another spec.roleName",
         shown(&.owner.description()), shown(&.owner.uid)
@@ -175,10 +175,10 @@ pub enum Refusal {
     LeftBehind {
         /// ARN of the role.
         arn: String,
-        /// Whom its tags name.
+        /// The owner that its tags name.
         owner: Owner,
     },
-    /// Another living object's tags are on the role.
+    /// The tags name another existing object.
     #[error(
         "the IAM role {arn} belongs to {} (uid {}) in this cluster, so it is left unchanged. Create a new resource with another spec.roleName, or delete the other resource first",
         shown(&.owner.description()), shown(&.owner.uid)
@@ -186,7 +186,7 @@ pub enum Refusal {
     OwnedByAnother {
         /// ARN of the role.
         arn: String,
-        /// Whom its tags name.
+        /// The owner that its tags name.
         owner: Owner,
     },
     /// The tags name an object of another cluster.
@@ -197,10 +197,10 @@ pub enum Refusal {
     OwnedElsewhere {
         /// ARN of the role.
         arn: String,
-        /// Whom its tags name.
+        /// The owner that its tags name.
         owner: Owner,
     },
-    /// This resource had the role, and another cluster took it over.
+    /// This resource owned the role, and another cluster took it over.
     #[error(
         "the IAM role {arn} was taken over from this resource by {} (uid {}) of another cluster ({}), so it is left unchanged. Delete this resource, which does not affect the role; to get the role back, recreate this resource with adoptionPolicy: TakeOver",
         shown(&.owner.description()), shown(&.owner.uid), shown(&.owner.cluster)
@@ -208,10 +208,10 @@ pub enum Refusal {
     TakenOver {
         /// ARN of the role.
         arn: String,
-        /// Whom its tags name.
+        /// The owner that its tags name.
         owner: Owner,
     },
-    /// Another resource declares the same role and goes before this one.
+    /// Another resource declares the same role and takes precedence.
     #[error(
         "{other} {why} and declares the same IAM role, {role} (role names are case-insensitive), so nothing is written. Once {other} is gone, this resource takes the role over automatically; or create a new resource with another spec.roleName"
     )]
@@ -220,10 +220,10 @@ pub enum Refusal {
         role: String,
         /// Kind, namespace and name of the other resource.
         other: String,
-        /// Why it goes before this one.
+        /// Why the other resource takes precedence.
         why: Precedence,
     },
-    /// The role is the one that the controller runs as.
+    /// The controller runs as this role.
     #[error(
         "{role} is the IAM role that the controller itself runs as, so it is never changed. Create a new resource with another spec.roleName"
     )]
@@ -231,7 +231,7 @@ pub enum Refusal {
         /// Name of the role.
         role: String,
     },
-    /// The role is linked to an AWS service, which alone may change it.
+    /// The role is linked to an AWS service. Only that service can change it.
     #[error(
         "the IAM role {arn} is a service-linked role, which belongs to an AWS service, so it is never changed. Create a new resource with another spec.roleName"
     )]
@@ -253,7 +253,7 @@ pub enum Refusal {
     },
 }
 
-/// Why one of several resources that declare a role goes before another.
+/// Why one of several resources that declare a role takes precedence over another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, strum::Display)]
 pub enum Precedence {
     /// The role's tags name it.
@@ -265,7 +265,7 @@ pub enum Precedence {
     /// It was created earlier, or in the same second and its name sorts first.
     #[strum(to_string = "was created earlier")]
     CreatedEarlier,
-    /// It was deleted a moment ago, and may be about to be recreated.
+    /// It was just deleted and can be about to be recreated.
     #[strum(to_string = "has just been deleted")]
     JustDeleted,
 }
@@ -273,11 +273,11 @@ pub enum Precedence {
 /// The path that IAM reserves for service-linked roles (IAM user guide, "Using service-linked roles").
 const SERVICE_LINKED_PATH: &str = "/aws-service-role/";
 
-/// The writes that lead from `observed` (`None`: no such role) to `desired`. `standing` says of another
-/// object of the same cluster whether the role is its.
+/// The writes that lead from `observed` (`None`: no such role) to `desired`. `standing` returns whether another object
+/// of the same cluster owns the role.
 ///
 /// # Errors
-/// When the live role is not the resource's to change, or differs in what cannot be changed.
+/// When the resource must not change the live role, or when a difference cannot be changed.
 pub fn plan(
     desired: &DesiredRole,
     observed: Option<&ObservedRole>,
@@ -330,7 +330,7 @@ pub fn plan(
                 differences: Vec::new(),
             }),
             Step::PermissionsPolicy => {
-                // Without a difference it was only taken off for the moment.
+                // Without a difference, the policy was only removed temporarily.
                 let back = || put_permissions_policy(policy, Vec::new());
                 changes.push(permissions.take().unwrap_or_else(back));
             }
@@ -377,7 +377,7 @@ fn creation(desired: &DesiredRole) -> Plan {
     Plan { changes: vec![role, permissions], extra_policies: Vec::new() }
 }
 
-/// The tags that make the role this resource's, if they are not on it.
+/// The tags that make the resource the owner of this role, if they are missing.
 fn claim(
     desired: &DesiredRole,
     live: &ObservedRole,
@@ -396,7 +396,7 @@ fn claim(
         },
         Ownership::Anothers(owner) if owner.cluster != desired.owner.cluster => {
             match adoption {
-                // Otherwise two clusters that both say TakeOver would take it from each other forever.
+                // Otherwise two clusters with TakeOver would take the role from each other forever.
                 AdoptionPolicy::TakeOver if is_held => {
                     return Err(Refusal::TakenOver { arn: arn(), owner });
                 }
@@ -439,7 +439,7 @@ fn boundary_change(declared: &Declaration, live: &ObservedRole) -> Option<Change
     Some(Change { part: Part::Boundary, write, differences })
 }
 
-/// What is on the role besides the declared inline policy: as writes that remove it, or as a report.
+/// The undeclared policies on the role: as writes that remove them, or as a report.
 pub(super) fn undeclared_policies(
     exclusive: bool,
     declared: &str,
@@ -490,7 +490,7 @@ fn put_permissions_policy(policy: &InlinePolicy, differences: Vec<Difference>) -
     Change { part: Part::PermissionsPolicy, write, differences }
 }
 
-/// A live document that cannot be read differs: a needless write is better than blindness.
+/// An unreadable live document counts as different: a needless write is better than a missed difference.
 fn document_differences(path: &str, desired: &Document, live: &LiveDocument) -> Vec<Difference> {
     match live {
         LiveDocument::Document(live) => differences(desired, live)
@@ -509,7 +509,7 @@ fn document_differences(path: &str, desired: &Document, live: &LiveDocument) -> 
 
 fn tag_changes(desired: &DesiredRole, live: &ObservedRole) -> Vec<Change> {
     let declared = &desired.declaration.tags;
-    // IAM does not tell tag keys apart by case (IAM user guide, "Rules for tagging in IAM").
+    // IAM ignores the case of tag keys (IAM user guide, "Rules for tagging in IAM").
     let live_by_key: BTreeMap<_, _> =
         live.tags.iter().map(|(key, value)| (key.to_lowercase(), (key, value))).collect();
     let declared_keys: BTreeSet<_> = declared.keys().map(|key| key.to_lowercase()).collect();
@@ -525,7 +525,7 @@ fn tag_changes(desired: &DesiredRole, live: &ObservedRole) -> Vec<Change> {
         .held
         .tag_keys
         .iter()
-        // The status is not proof enough to take tags off that no spec may declare.
+        // The status is not sufficient proof to remove tags that no spec can declare.
         .filter(|key| !is_reserved(key))
         .map(|key| key.to_lowercase())
         .filter(|key| !declared_keys.contains(key))
@@ -578,7 +578,7 @@ fn settings_change(desired: &Declaration, live: &ObservedRole) -> Option<Change>
     (!differences.is_empty()).then_some(Change { part: Part::Settings, write, differences })
 }
 
-/// Both sides may hold what others wrote: a role's description, names of policies, keys and values of tags.
+/// Both sides can contain text by others: a role's description, names of policies, keys and values of tags.
 fn difference(path: &str, desired: Option<&str>, live: Option<&str>) -> Difference {
     let shown = |text: &str| readable(text, MAX_VALUE);
     Difference {

@@ -1,4 +1,5 @@
-//! What the controller asks of an account's IAM. The AWS SDK is one implementation, a map in memory another.
+//! The interface between the controller and the IAM of an account. The AWS SDK is one implementation, a map in memory
+//! another.
 
 use futures::future::BoxFuture;
 
@@ -12,7 +13,7 @@ use super::plan::Write;
 /// The answer to a call.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, IamError>>;
 
-/// What IAM made of a new role.
+/// IAM's answer to the creation of a role.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RoleIdentity {
     /// ARN of the role.
@@ -23,13 +24,13 @@ pub struct RoleIdentity {
 
 /// One page of a list of all roles.
 pub struct Page<T> {
-    /// Role names and what the list says of each. Made one by one, because a page is large.
+    /// Role names with what the list shows of each. Built one at a time, because a page is large.
     pub roles: Box<dyn Iterator<Item = (String, T)> + Send>,
-    /// How to ask for the next page; `None` on the last.
+    /// The marker of the next page; `None` on the last page.
     pub next: Option<String>,
 }
 
-/// What a page of details leaves out.
+/// The settings that a page of details omits.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RoleSettings {
     /// Description; empty for none.
@@ -40,28 +41,28 @@ pub struct RoleSettings {
 
 /// The roles of one account.
 pub trait Roles: Send + Sync {
-    /// The live role of this name with the text of one inline policy, `None` when there is no such role. Four calls; one
-    /// when there is none.
+    /// The live role of this name with the text of one inline policy; `None` when there is no such role. Four calls, or
+    /// one when there is no role.
     ///
     /// # Errors
-    /// When IAM refuses or fails.
+    /// When IAM denies the call or fails.
     fn observe<'a>(
         &'a self,
         name: &'a RoleName,
         policy: &'a str,
     ) -> Answer<'a, Option<ObservedRole>>;
 
-    /// As [`Roles::observe`], with the instance profiles in place of the text of a policy: what a deletion has to know.
+    /// Like [`Roles::observe`], with the instance profiles instead of the text of a policy. A deletion needs these.
     ///
     /// # Errors
-    /// When IAM refuses or fails.
+    /// When IAM denies the call or fails.
     fn observe_for_deletion<'a>(&'a self, name: &'a RoleName) -> Answer<'a, Option<ObservedRole>>;
 
-    /// Makes one write of a plan on the role of this name. Removing what is gone already is success. Gives the role when
-    /// it was created.
+    /// Applies one write of a plan to the role of this name. Removing something that is already gone succeeds. Returns
+    /// the role when the write created it.
     ///
     /// # Errors
-    /// When IAM refuses or fails.
+    /// When IAM denies the call or fails.
     fn apply<'a>(
         &'a self,
         name: &'a RoleName,
@@ -71,25 +72,25 @@ pub trait Roles: Send + Sync {
     /// A page of the settings of all roles (`ListRoles`). One call.
     ///
     /// # Errors
-    /// When IAM refuses or fails.
+    /// When IAM denies the call or fails.
     fn settings_page(&self, next: Option<String>) -> Answer<'_, Page<RoleSettings>>;
 
     /// A page of all roles without their settings (`GetAccountAuthorizationDetails`). One call.
     ///
     /// # Errors
-    /// When IAM refuses or fails.
+    /// When IAM denies the call or fails.
     fn details_page(&self, next: Option<String>) -> Answer<'_, Page<ObservedRole>>;
 
-    /// Whose the credentials are; `None` when neither STS nor a role has said so yet. One call to STS when that is not
-    /// known, or the credentials have changed since.
+    /// The owner of the credentials; `None` until STS or a role has shown it. Calls STS once when the owner is unknown
+    /// or the credentials changed.
     fn caller(&self) -> BoxFuture<'_, Option<Caller>>;
 
-    /// The same, with another call to STS unless the last one was within half a minute.
+    /// The same, but calls STS again unless the last call was within half a minute.
     fn caller_now(&self) -> BoxFuture<'_, Option<Caller>>;
 
     /// The same, without a call.
     fn known_caller(&self) -> Option<Caller>;
 
-    /// Whether IAM may still be at work on a request that ended without an answer a moment ago.
+    /// Whether IAM may still be processing a request that just ended without an answer.
     fn may_be_at_work(&self) -> bool;
 }

@@ -1,7 +1,7 @@
-//! What was written to a role a moment ago, held against what IAM now shows of it. IAM is eventually
-//! consistent (IAM user guide, "Changes that I make are not always immediately visible"): a read can be
-//! older than the last write, and a write that was not answered may or may not have been made. A decision
-//! on such a read would undo an edit, call a role gone that was just created, or say Ready too early.
+//! Compares the recent writes to a role with what IAM shows of it now. IAM is eventually consistent (IAM user guide,
+//! "Changes that I make are not always immediately visible"). A read can be older than the last write. A write without
+//! an answer may have succeeded or not. A decision based on such a read could undo an edit, treat a new role as
+//! deleted, or report Ready too early.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
@@ -12,18 +12,18 @@ use super::observed::{LiveDocument, ObservedRole};
 use super::ownership::UID_TAG;
 use super::plan::{Part, Plan, Write};
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
-    /// IAM said that it was made.
+    /// IAM confirmed the write.
     Done,
-    /// IAM said that the role exists already.
+    /// IAM answered that the role already exists.
     ExistsAlready,
-    /// It failed, after how many attempts nobody knows: one of them may have been made.
+    /// It failed after an unknown number of attempts. One of them may have succeeded.
     Unsure,
 }
 
-/// Something that was written: fingerprints rather than documents, because many are remembered.
+/// A write: a fingerprint instead of the document, because many writes are remembered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Written {
     As(u64),
@@ -32,7 +32,7 @@ enum Written {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Existence {
-    /// It was created by the write, and has nothing but what was written since.
+    /// The write created the role, which has nothing but later writes.
     Created,
     Exists,
     Deleted,
@@ -50,8 +50,7 @@ pub struct RecentWrites {
 }
 
 impl RecentWrites {
-    /// The same after an earlier process of which nobody knows what it wrote, to the inline policy of this name among
-    /// others.
+    /// The same for an earlier process whose writes are unknown, including those to the inline policy of this name.
     #[must_use]
     pub fn after_an_earlier_process(mut self, policy: &str) -> Self {
         self.inline_policies.entry(policy.to_owned()).or_insert(Written::Unsure);
@@ -62,7 +61,7 @@ impl RecentWrites {
         }
     }
 
-    /// Takes note of a write.
+    /// Records a write.
     pub fn note(&mut self, write: &Write, outcome: Outcome) {
         let written = |fingerprint| match outcome {
             Outcome::Done => Written::As(fingerprint),
@@ -115,8 +114,8 @@ impl RecentWrites {
         }
     }
 
-    /// Whether what IAM shows has all these writes in it, as far as the inline policy of this name goes. If not it is
-    /// older than they are, or somebody else was quick: to wait is right in both cases.
+    /// Whether IAM shows all these writes, including the one to the inline policy of this name. If not, the observation
+    /// is older than the writes, or someone changed the role since. Waiting is correct in both cases.
     #[must_use]
     pub fn are_shown_by(&self, observed: Option<&ObservedRole>, policy: &str) -> bool {
         let Some(live) = observed else {
@@ -134,7 +133,7 @@ impl RecentWrites {
             && shows(self.boundary, of_text(live.permissions_boundary.as_ref()))
     }
 
-    /// Of a policy whose text was not asked for, only whether it is there is known.
+    /// If the text of a policy was not requested, only its presence is known.
     fn shows_policy(&self, live: &ObservedRole, policy: &str) -> bool {
         let is_new = self.existence == Some(Existence::Created);
         let unwritten = is_new.then_some(Written::As(ABSENT));
@@ -147,8 +146,7 @@ impl RecentWrites {
         }
     }
 
-    /// Whether each part of which nobody knows what was written to it last is written by `plan`, the inline policy of this
-    /// name among them.
+    /// Whether `plan` writes each part whose last write is unknown, including the inline policy of this name.
     #[must_use]
     pub fn are_settled_by(&self, plan: &Plan, policy: &str) -> bool {
         let writes = |part: Part| plan.changes.iter().any(|change| change.part == part);
@@ -168,7 +166,7 @@ fn of_text(text: Option<&impl ToString>) -> u64 {
     text.map_or(ABSENT, |text| fingerprint(&text.to_string()))
 }
 
-/// Two equivalent documents have one fingerprint: IAM may write them in another order.
+/// Equivalent documents have the same fingerprint: IAM can return them in another order.
 fn of_document(document: &Document) -> u64 {
     fingerprint(&document.canonical().to_string())
 }

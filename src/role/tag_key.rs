@@ -1,6 +1,6 @@
-//! Which tag keys IAM could take for one. IAM ignores case, and does not document how it folds it or whether
-//! it trims: so two keys count as one here when any usual way of comparing would find them equal. In doubt
-//! a key is refused, because one that IAM takes for an ownership tag overwrites that tag.
+//! Which tag keys IAM can confuse with each other. IAM ignores case. It does not document how it folds case, or whether
+//! it trims. Two keys therefore count as equal when any usual comparison finds them equal. In doubt a key is rejected:
+//! a key that IAM takes for an ownership tag overwrites that tag.
 
 use std::collections::BTreeMap;
 
@@ -9,28 +9,28 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::ownership::RESERVED_TAG_PREFIX;
 
-/// Why no role may be given tags with these keys.
+/// Why tags with these keys are not allowed on any role.
 #[derive(Debug, Error)]
 pub enum InvalidKeys {
-    /// A key is reserved, or could be taken for one that is.
+    /// A key is reserved, or could be confused with a reserved key.
     #[error(
         "the key {0:?} is reserved; keys must not begin with aws: or {RESERVED_TAG_PREFIX}, in any case or width of letters"
     )]
     Reserved(String),
-    /// A key could be taken for another one once it is trimmed.
+    /// A key could be confused with another key after trimming.
     #[error("the key {0:?} begins or ends with white space; remove that")]
     OuterSpace(String),
-    /// Two keys are one to IAM (IAM user guide, "Rules for tagging in IAM"), or could be.
+    /// Two keys are equal to IAM (IAM user guide, "Rules for tagging in IAM"), or could be.
     #[error(
         "{0:?} and {1:?} differ only by case or width, and IAM takes such keys for one; remove one"
     )]
     DifferByCase(String, String),
 }
 
-/// Checks keys of tags that a user gives.
+/// Checks the keys of tags that a user gives.
 ///
 /// # Errors
-/// When IAM could take one for another, or for one that is reserved.
+/// When IAM could confuse two keys, or a key with a reserved one.
 pub fn check(tags: &BTreeMap<String, String>) -> Result<(), InvalidKeys> {
     let mut seen = BTreeMap::new();
     for key in tags.keys() {
@@ -47,19 +47,19 @@ pub fn check(tags: &BTreeMap<String, String>) -> Result<(), InvalidKeys> {
     Ok(())
 }
 
-/// The same for all keys that IAM could take for one: without regard to case, by upper case (which makes an S
-/// of a long s) and by lower case, to width and to other forms of the same letters (NFKC), and to white space at the ends.
+/// The same text for all keys that IAM could confuse. It ignores case (by upper case, which turns a long s into an S,
+/// and by lower case), width, other forms of the same letters (NFKC), and white space at the ends.
 #[must_use]
 pub fn folded(key: &str) -> String {
     let mut folded = fold_once(key);
-    // One letter's fold can be another that has a fold of its own. Three rounds are one more than any needs.
+    // The fold of one letter can be a letter that folds again. Three rounds are one more than any letter needs.
     for _ in 0..2 {
         folded = fold_once(&folded);
     }
     folded.trim().to_owned()
 }
 
-/// Letter by letter: `str::to_lowercase` makes of a sigma what its neighbours ask for.
+/// Folds letter by letter: `str::to_lowercase` maps a sigma according to its neighbors.
 fn fold_once(text: &str) -> String {
     text.nfkc()
         .flat_map(char::to_uppercase)
@@ -69,21 +69,21 @@ fn fold_once(text: &str) -> String {
         .collect()
 }
 
-/// Whether the key is one of those that AWS or this controller keeps for itself, or could be taken for one.
+/// Whether the key is reserved for AWS or this controller, or could be confused with a reserved key.
 #[must_use]
 pub fn is_reserved(key: &str) -> bool {
     let folded = folded(key);
     folded.starts_with("aws:") || folded.starts_with(RESERVED_TAG_PREFIX)
 }
 
-/// Whether the key begins or ends with white space, or with a letter that shows none.
+/// Whether the key begins or ends with white space or with a blank letter.
 #[must_use]
 pub fn has_outer_space(key: &str) -> bool {
     let is_space = |letter: char| letter.is_whitespace() || is_blank_letter(letter);
     key.starts_with(is_space) || key.ends_with(is_space)
 }
 
-/// The Hangul fillers: letters by category, and nothing to the eye (`Default_Ignorable_Code_Point`).
+/// The Hangul fillers: letters by category, but invisible (`Default_Ignorable_Code_Point`).
 const fn is_blank_letter(letter: char) -> bool {
     matches!(letter, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}')
 }
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_fold_of_every_letter_is_folded() {
-        // Above are the unassigned, tags and private use.
+        // Above these are unassigned characters, tags and private use.
         for letter in '\0'..='\u{33fff}' {
             let fold = folded(&letter.to_string());
             assert_eq!(folded(&fold), fold, "{letter:?}");

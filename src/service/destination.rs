@@ -1,11 +1,11 @@
-//! The identifiers of what takes events and of the keys that encrypt it, parsed once at the border. The shapes are those
-//! of the AWS Service Authorization Reference ("Resource types" of Kinesis, Firehose and KMS).
+//! The identifiers of event destinations and of the keys that encrypt them, parsed once at the boundary of the program.
+//! The shapes are those of the AWS Service Authorization Reference ("Resource types" of Kinesis, Firehose and KMS).
 
 use std::fmt;
 
 use crate::policy::{AccountId, Arn, InvalidIdentifier, Partition, Region};
 
-/// What kind of stream takes the events.
+/// The kind of stream that receives the events.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StreamKind {
     /// A Kinesis data stream.
@@ -117,8 +117,8 @@ pub struct KeyArn {
 }
 
 impl KeyArn {
-    /// Parses `arn:<partition>:kms:<region>:<account>:key/<id>`. An alias is refused: a policy that names
-    /// an alias as its resource grants nothing (KMS developer guide, "Key policies", aliases).
+    /// Parses `arn:<partition>:kms:<region>:<account>:key/<id>`. An alias is rejected: a policy with an alias as its
+    /// resource grants nothing (KMS developer guide, "Key policies", aliases).
     ///
     /// # Errors
     /// When `text` is not such an ARN.
@@ -143,13 +143,13 @@ impl KeyArn {
         })
     }
 
-    /// The Region that the key is in. A replica of a multi-Region key has an ARN of its own in each Region.
+    /// The Region of the key. A replica of a multi-Region key has a separate ARN in each Region.
     #[must_use]
     pub const fn region(&self) -> &Region {
         &self.region
     }
 
-    /// The account that the key is in.
+    /// The account of the key.
     #[must_use]
     pub const fn account(&self) -> &AccountId {
         &self.account
@@ -240,7 +240,7 @@ mod tests {
         }
     }
 
-    /// A Region as its partition's pattern has it, which the schema's rules are built from.
+    /// A Region by its partition's pattern, from which the schema's rules are built.
     fn region() -> impl Strategy<Value = (Partition, String)> {
         select(&Partition::ALL[..]).prop_flat_map(|partition| {
             let code = string_regex(&partition.region_pattern()).expect("a regular expression");
@@ -248,7 +248,7 @@ mod tests {
         })
     }
 
-    /// An ARN of each kind in the same place.
+    /// One ARN of each kind in the same account and Region.
     fn arns() -> impl Strategy<Value = [String; 4]> {
         let path = string_regex(&format!("({PATH_SEGMENT_PATTERN}/){{0,3}}"));
         let path = path.expect("a regular expression");

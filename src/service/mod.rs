@@ -1,5 +1,6 @@
-//! What each AWS service needs of the role with which it sends events: one row a service, one file a row. The only place
-//! besides a kind's own file that names a service. Pure: documents from what a resource declares.
+//! The documents that each AWS service needs on the role with which it sends events: one entry and one file per
+//! service. Only this folder and the file of a kind name a service. Pure: it builds documents from what a resource
+//! declares.
 
 mod destination;
 mod pinpoint;
@@ -14,33 +15,33 @@ pub use pinpoint::{FIRST_KIND, PINPOINT, project_id};
 
 const VERSION: &str = "2012-10-17";
 
-/// A service's row.
+/// The entry of a service.
 #[derive(Debug)]
 pub struct Service {
-    /// The service as AWS writes it.
+    /// The name of the service as AWS writes it.
     pub name: &'static str,
     /// The service principal that assumes the role.
     pub principal: &'static str,
-    /// Name of the inline policy with the role's permissions, as on AWS's own page.
+    /// Name of the inline policy with the role's permissions, as on AWS's page.
     pub policy_name: &'static str,
     /// The ARN, or the pattern of ARNs, that the service sends as `aws:SourceArn`.
     pub source_arn: fn(&Source) -> String,
-    /// What it does with a stream of each kind.
+    /// The actions that the service needs on a stream of each kind.
     pub stream_actions: fn(StreamKind) -> &'static [&'static str],
 }
 
-/// On whose behalf the service may use the role.
+/// The source on whose behalf the service can use the role.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Source {
     /// The account of the source.
     pub account: AccountId,
     /// The Region of the source.
     pub region: Region,
-    /// Which source; `None` for any of the account and Region.
+    /// The source; `None` for any source in the account and Region.
     pub id: Option<String>,
 }
 
-/// What a role is for: a service that sends events to a stream.
+/// The purpose of a role: a service sends events to a stream.
 #[derive(Clone, Debug)]
 pub struct EventStream {
     service: &'static Service,
@@ -49,7 +50,7 @@ pub struct EventStream {
     key: Option<KeyArn>,
 }
 
-/// Parts of a declaration that do not go together. Each message begins with the field and ends with the remedy.
+/// Parts of a declaration that contradict each other. Each message begins with the field and ends with the remedy.
 #[derive(Debug, Error)]
 pub enum Mismatch {
     /// The stream and the source are in different accounts.
@@ -90,10 +91,10 @@ pub enum Mismatch {
 }
 
 impl EventStream {
-    /// A service that sends the events of `source`, or of any, to `stream`, which `key` encrypts.
+    /// A service that sends the events of `source`, or of any source, to `stream`, which `key` encrypts.
     ///
     /// # Errors
-    /// When the parts are not in one place.
+    /// When the parts are in different places.
     pub fn new(
         service: &'static Service,
         source: Option<Source>,
@@ -112,7 +113,7 @@ impl EventStream {
         let this = Self { service, source, stream, key };
         this.check_partition("source.region", this.source.as_ref().map(|s| s.region.partition()))?;
         match &this.key {
-            // A Region is of one partition, so that its comparison covers both.
+            // A Region belongs to one partition, so comparing Regions covers both.
             Some(key)
                 if (key.region(), key.account())
                     != (this.stream.region(), this.stream.account()) =>
@@ -144,7 +145,7 @@ impl EventStream {
         }
     }
 
-    /// The account of the stream, and so of the role: a service streams only to its own account.
+    /// The account of the stream, and so of the role: a service only streams within its account.
     #[must_use]
     pub const fn account(&self) -> &AccountId {
         self.stream.account()
@@ -165,8 +166,8 @@ impl EventStream {
         }
     }
 
-    /// Who may assume the role: the service, and when there is a source only on its behalf
-    /// (IAM user guide, "The confused deputy problem").
+    /// Who can assume the role: the service, and if there is a source only on its behalf (IAM user guide, "The confused
+    /// deputy problem").
     ///
     /// # Errors
     /// When the document is malformed, which is a defect.
@@ -188,8 +189,8 @@ impl EventStream {
         Document::from_value(&json!({"Version": VERSION, "Statement": [statement]}))
     }
 
-    /// What the role may do: put records to the stream, describe it, and use the customer managed key of a
-    /// stream that is encrypted with one.
+    /// The permissions of the role: put records to the stream, describe it, and use the customer managed key of an
+    /// encrypted stream.
     ///
     /// # Errors
     /// When the document is malformed, which is a defect.
@@ -206,16 +207,16 @@ impl EventStream {
     }
 }
 
-/// What a producer needs of the key that encrypts the stream.
+/// The permissions that a producer needs on the key that encrypts the stream.
 ///
-/// Kinesis: `kms:GenerateDataKey`, for this stream alone by the encryption context that Kinesis sends
-/// (Kinesis developer guide, "Permissions to use user-generated KMS keys", `permissions-user-key-KMS`).
+/// Kinesis: `kms:GenerateDataKey`, limited to this stream by the encryption context that Kinesis sends (Kinesis
+/// developer guide, "Permissions to use user-generated KMS keys", `permissions-user-key-KMS`).
 ///
-/// Firehose: `kms:GenerateDataKey` and `kms:Decrypt`. AWS Health notice of 2026-04-20: callers of `PutRecord`
-/// and `PutRecordBatch` need both, for streams created from that day on, and for all from 2027-02-28 on;
-/// quoted in ministryofjustice/modernisation-platform issues 12957 and 12960, and seen to be needed in
-/// modernisation-platform-environments pull request 19063. Not narrowed: AWS asks not to rely on the form
-/// of Firehose's encryption context, and `kms:ViaService` is neither documented for this nor tried.
+/// Firehose: `kms:GenerateDataKey` and `kms:Decrypt`. AWS Health notice of 2026-04-20: callers of `PutRecord` and
+/// `PutRecordBatch` need both, for streams created from that day on, and for all streams from 2027-02-28 on. The notice
+/// is quoted in ministryofjustice/modernisation-platform issues 12957 and 12960; modernisation-platform-environments
+/// pull request 19063 confirms the need. Not narrowed: AWS asks not to rely on the form of Firehose's encryption
+/// context, and `kms:ViaService` is neither documented for this nor tested.
 fn use_of_key(stream: &StreamArn, key: &KeyArn) -> Value {
     match stream.kind() {
         StreamKind::Kinesis => json!({

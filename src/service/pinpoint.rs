@@ -1,15 +1,15 @@
-//! Amazon Pinpoint, as the AWS page "IAM role for streaming events to Kinesis" (Amazon Pinpoint developer guide,
-//! `permissions-streams`) gives the two documents. The page prints the confused-deputy conditions since 2022-07-22;
-//! without a source the trust policy is the page's older form. The permission to use a stream's customer managed key is on
-//! no page of Pinpoint's: it comes from those of the streams.
+//! Amazon Pinpoint, with the two documents of the AWS page "IAM role for streaming events to Kinesis" (Amazon Pinpoint
+//! developer guide, `permissions-streams`). The page has the confused-deputy conditions since 2022-07-22; without a
+//! source the trust policy is the page's older form. No page of Pinpoint documents the permission to use a stream's
+//! customer managed key: it comes from the pages of the streams.
 
 use super::{Service, Source, StreamKind};
 use crate::policy::InvalidIdentifier;
 
-/// The kind of resource that there was before all others.
+/// The kind that existed before all others.
 pub const FIRST_KIND: &str = "PinpointEventStreamRole";
 
-/// The row of Amazon Pinpoint.
+/// The entry for Amazon Pinpoint.
 pub static PINPOINT: Service = Service {
     name: "Amazon Pinpoint",
     principal: "pinpoint.amazonaws.com",

@@ -1,8 +1,8 @@
 //! Health and metrics on one port: `/healthz` while the process runs, `/readyz` once it can work, `/metrics`.
 //!
-//! Whoever reaches the port can cost the process little: it is served by a thread of its own, so that no request delays
-//! the Lease; the text of the metrics is made once a second at most; a connection carries one request and has a few
-//! seconds for it; and of more connections than a scrape and the kubelet's probes need, the oldest is closed.
+//! Promise: a client of the port costs the process little. A separate thread serves the port, so no request delays the
+//! Lease. The text of the metrics is built at most once a second. A connection carries one request and has a few
+//! seconds for it. When there are more connections than a scrape and the kubelet's probes need, the oldest is closed.
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,15 +25,16 @@ use tokio::time::timeout;
 
 use super::metrics::Metrics;
 
-/// How long the text of the metrics is shown before it is made again.
+/// How long the text of the metrics is reused.
 const FRESH: Duration = Duration::from_secs(1);
-/// How many connections may be open at once.
+/// The most open connections.
 const CONNECTIONS: usize = 64;
-/// How long a client may take to send a request's head, and a whole connection.
+/// The longest time for the head of a request, and for a whole connection.
 const HEAD: Duration = Duration::from_secs(5);
 const CONNECTION: Duration = Duration::from_secs(30);
 
-/// Whether the controller can work: caches filled, credentials resolved, and nothing that keeps it from seeing changes.
+/// Whether the controller can work: caches are filled, credentials are resolved, and nothing prevents it from observing
+/// changes.
 #[derive(Clone, Default)]
 pub struct Health {
     problem: Arc<OnceLock<Problem>>,
@@ -42,7 +43,8 @@ pub struct Health {
 type Problem = Box<dyn Fn() -> Option<String> + Send + Sync>;
 
 impl Health {
-    /// From now on `/readyz` answers 200 unless there is a `problem`, which it then shows. The first one stays.
+    /// From now on `/readyz` answers 200 unless there is a `problem`, which it then shows. Only the first call has an
+    /// effect.
     pub fn set_ready(&self, problem: impl Fn() -> Option<String> + Send + Sync + 'static) {
         let _ = self.problem.set(Box::new(problem));
     }
@@ -55,8 +57,8 @@ impl Health {
     }
 }
 
-/// Serves on `address` until the process ends. Returns once the port is bound, with the address that it
-/// got: port 0 asks for any free one, and where IPv6 is off, `[::]` becomes `0.0.0.0`.
+/// Serves on `address` until the process ends. Returns the bound address. Port 0 picks any free port, and where IPv6 is
+/// off, `[::]` becomes `0.0.0.0`.
 ///
 /// # Errors
 /// When the address cannot be bound, or no thread can be started.
@@ -90,7 +92,7 @@ async fn accept(listener: StdListener, router: Router) -> io::Result<()> {
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Descriptors may have run out: those that are open end within their time.
+            // File descriptors can be exhausted: the open connections end within their time.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
@@ -110,7 +112,7 @@ async fn answer(stream: TcpStream, router: Router) {
         .header_read_timeout(HEAD)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    // A client that goes away or is too slow is no concern of ours.
+    // Ignores clients that disconnect or are too slow.
     let _ = timeout(CONNECTION, connection).await;
 }
 
@@ -121,7 +123,7 @@ async fn readyz(State(health): State<Health>) -> impl IntoResponse {
     }
 }
 
-/// The metrics and their text as it was made last.
+/// The metrics and their last text.
 struct Shown {
     metrics: Arc<Metrics>,
     text: Mutex<Option<(Instant, Bytes)>>,

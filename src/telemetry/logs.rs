@@ -1,5 +1,5 @@
-//! Logs: one line an outcome, as text for people or JSON for machines, on standard error. Secrets are in none
-//! of them, whatever the level, and no text of others' reaches a terminal as anything but text.
+//! Logs: one line per outcome on standard error, as text for people or JSON for machines. Promise: no line contains a
+//! secret, at any level, and text by others cannot control a terminal.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write};
@@ -9,21 +9,21 @@ use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
-/// What the controller itself says from INFO up and what its libraries say from WARN up. What is missing of
-/// AWS settings, and how requests to the API server fail, the controller says in its own words.
+/// The controller logs from INFO up, its libraries from WARN up. The controller itself reports missing AWS settings and
+/// failed requests to the API server.
 const DEFAULT: &str = "warn,aws_config=error,kube_client=off,kube_runtime=off,streamrole=info";
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LogFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
     /// Readable on a terminal.
     Text,
 }
 
-/// Writes logs. `RUST_LOG` chooses levels as `tracing_subscriber::EnvFilter` reads it. Spans are for traces:
-/// each line says by itself what it is about.
+/// Writes logs. `RUST_LOG` sets levels, in the syntax of `tracing_subscriber::EnvFilter`. Spans are for traces: each
+/// line is complete without them.
 pub(super) fn layer<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -41,13 +41,13 @@ where
     }
 }
 
-/// Standard error, where each event is one line: a line end within it, and what changes the direction of writing, is
-/// written as an escape that JSON reads too. Escape sequences in values are escaped by the formatter already, which
-/// writes those that colour the line.
+/// Standard error, with one line per event. Line ends and characters that change the direction of writing become
+/// escapes that JSON can read. The formatter already escapes the escape sequences in values, and writes those that
+/// color the line.
 struct OneLine;
 
 impl Write for OneLine {
-    /// The formatter hands in a whole event.
+    /// The formatter passes a whole event.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         let mut line = one_line(text.strip_suffix('\n').unwrap_or(&text));
@@ -64,7 +64,8 @@ impl Write for OneLine {
 fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len() + 1);
     for character in text.chars() {
-        // What the standard library does not print as it is: controls, line ends of Unicode, direction, invisible ones.
+        // Characters that the standard library escapes: controls, Unicode line ends, direction marks, invisible
+        // characters.
         let is_odd = character != '\u{1b}'
             && character.escape_debug().next() == Some('\\')
             && !matches!(character, '"' | '\'' | '\\');

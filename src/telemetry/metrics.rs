@@ -1,5 +1,5 @@
-//! Metrics, named as controller-runtime names them where it has the same thing. Label values are bounded:
-//! results, conditions, IAM actions and HTTP statuses, never names of objects.
+//! Metrics. A metric that controller-runtime also has gets the same name. Label values are bounded: results,
+//! conditions, IAM actions and HTTP statuses, never names of objects.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,27 +38,27 @@ struct IamLabels {
     code: &'static str,
 }
 
-/// What a condition of a resource says. Its three parts come from enums of the program.
+/// A condition of a resource. Its three parts come from enums of the program.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ConditionLabels {
     /// Type of the condition.
     pub condition: &'static str,
     /// `True`, `False` or `Unknown`.
     pub status: &'static str,
-    /// Why.
+    /// The reason.
     pub reason: &'static str,
 }
 
-/// What is counted anew each time that somebody asks for the metrics.
+/// Values that are counted for each scrape.
 #[derive(Debug, Default)]
 pub struct Counted {
     /// Resources that wait for a worker.
     pub queue_depth: usize,
-    /// For how long nothing came on the watch that was silent longest.
+    /// The longest time since a watch last delivered anything.
     pub watch_age: Duration,
     /// Watches that the API server denies.
     pub watches_denied: usize,
-    /// Conditions of all resources, and how many have each.
+    /// The number of resources for each condition.
     pub conditions: BTreeMap<ConditionLabels, usize>,
 }
 
@@ -216,12 +216,12 @@ impl Metrics {
         );
     }
 
-    /// Has `count` asked for what it counts each time that the metrics are. The first one stays.
+    /// Calls `count` for each scrape. Only the first call has an effect.
     pub fn count_with(&self, count: impl Fn() -> Counted + Send + Sync + 'static) {
         let _ = self.count.set(Box::new(count));
     }
 
-    /// Counts a reconcile as running until the guard is dropped, and times it.
+    /// Counts a reconcile as running until the guard is dropped, and measures its duration.
     #[must_use]
     pub fn reconcile_started(&self) -> impl Drop + use<> {
         self.active_workers.inc();
@@ -232,18 +232,18 @@ impl Metrics {
         }
     }
 
-    /// A reconcile ended with this reason on the Ready condition.
+    /// Counts a reconcile that ended with this reason on the Ready condition.
     pub fn reconciled(&self, reason: &'static str) {
         self.reconciles.get_or_create(&ReconcileLabels { reason }).inc();
     }
 
-    /// A reconcile could not write its outcome.
+    /// Counts a reconcile that could not write its outcome.
     pub fn reconcile_failed(&self) {
         self.reconcile_errors.inc();
     }
 
-    /// A request went to IAM and was answered with this HTTP status, or not at all, and with this code when it was an
-    /// error; `throttled` when that was to slow down.
+    /// Counts a request to IAM with the HTTP status of its answer, if any, and the code of an error. `throttled` means
+    /// that IAM throttled it.
     pub fn iam_request(
         &self,
         action: String,
@@ -259,38 +259,38 @@ impl Metrics {
         self.iam_requests.get_or_create(&IamLabels { action, status, code }).inc();
     }
 
-    /// A role was found changed behind the resource's back.
+    /// Counts drift on a role.
     pub fn drift_found(&self) {
         self.drift_found.inc();
     }
 
-    /// Such a change was undone.
+    /// Counts a repair of drift.
     pub fn drift_repaired(&self) {
         self.drift_repaired.inc();
     }
 
-    /// Roles are compared by this method; `denied` when it is not the one of choice.
+    /// Records how roles are compared; `denied` when IAM denies the preferred method.
     pub fn resynced(&self, method: &'static str, denied: bool) {
         self.resyncs.get_or_create(&ResyncLabels { method }).inc();
         self.snapshot_denied.set(denied.into());
     }
 
-    /// All roles were compared, or none had to be, at this Unix time in seconds.
+    /// Records the Unix time, in seconds, at which a resync ended or found nothing to compare.
     pub fn resync_ended(&self, at: f64) {
         self.last_resync.set(at);
     }
 
-    /// So many roles of this cluster have no resource.
+    /// Records the number of roles of this cluster without a resource.
     pub fn orphans(&self, number: usize) {
         self.orphaned_roles.set(as_gauge(number));
     }
 
-    /// An event was not written.
+    /// Counts an event that was not written.
     pub fn event_dropped(&self) {
         self.events_dropped.inc();
     }
 
-    /// This process does the work, or no longer does.
+    /// Records whether this process leads.
     pub fn leads(&self, leads: bool) {
         self.leader.set(leads.into());
     }

@@ -1,5 +1,4 @@
-//! What the controller shows of itself: logs, traces, metrics and health. Nothing here knows the resource, IAM
-//! or Kubernetes.
+//! The controller's logs, traces, metrics and health. Must not know: the resource, IAM, Kubernetes.
 
 mod http;
 mod logs;
@@ -18,24 +17,24 @@ pub use logs::LogFormat;
 pub use metrics::{ConditionLabels, Counted, Metrics};
 pub use traces::UnknownProtocol;
 
-/// Logs and traces. Sends what is left of the traces when it is dropped, for at most 5 s: outside of the
-/// runtime, which it would hold up.
+/// Logs and traces. Dropping it sends the remaining traces, for at most 5 s. Drop it outside of the runtime, which it
+/// would block.
 pub struct Telemetry {
     traces: Option<SdkTracerProvider>,
 }
 
 impl Telemetry {
-    /// Starts logging, and tracing when an endpoint for it is set.
+    /// Starts logging, and tracing when an endpoint is set.
     ///
     /// # Errors
-    /// When traces are to be sent by another protocol than OTLP over HTTP.
+    /// When the environment configures another protocol than OTLP over HTTP.
     pub fn start(format: LogFormat) -> Result<Self, UnknownProtocol> {
         let (traces, problem) = match traces::provider() {
             Ok(traces) => (traces, None),
             Err(NoTraces::Protocol(unknown)) => return Err(unknown),
             Err(NoTraces::Exporter(error)) => (None, Some(error)),
         };
-        // Only a second start can fail, and then the first one's choice stands.
+        // Only a second start can fail; the first one's settings remain.
         let _ = tracing_subscriber::registry()
             .with(logs::layer(format))
             .with(traces.as_ref().map(traces::layer))

@@ -1,6 +1,6 @@
-//! Traces: what a reconcile consists of and how long each part takes, sent by OTLP over HTTP when an endpoint is
-//! set. Endpoint, headers, sampling, service name and resource attributes are set by the variables that every
-//! OpenTelemetry SDK knows (OpenTelemetry specification, "Environment Variable Specification").
+//! Traces: the steps of a reconcile and their durations, sent by OTLP over HTTP when an endpoint is set. The standard
+//! variables of OpenTelemetry set endpoint, headers, sampling, service name and resource attributes (OpenTelemetry
+//! specification, "Environment Variable Specification").
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
@@ -16,10 +16,10 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
-/// The protocol that traces are sent by.
+/// The only supported protocol.
 const PROTOCOL: &str = "http/protobuf";
 
-/// Traces are to be sent by a protocol that this program does not speak.
+/// The configured protocol for traces is not supported.
 #[derive(Debug, Eq, Error, PartialEq)]
 #[error(
     "{variable} is {seen:?}, but traces can only be sent by {PROTOCOL}. Set it to {PROTOCOL} or unset it, and let the endpoint be the collector's for OTLP over HTTP: its port is 4318 unless configured otherwise, and 4317 is for gRPC"
@@ -38,7 +38,7 @@ pub(super) enum NoTraces {
     Exporter(#[from] ExporterBuildError),
 }
 
-/// Whether the protocol that the first of these variables names is spoken.
+/// Whether the protocol in the first of these variables is supported.
 fn check_protocol(variables: [(&'static str, Option<String>); 2]) -> Result<(), UnknownProtocol> {
     let mut set = variables.into_iter().filter_map(|(name, value)| Some((name, value?)));
     match set.find(|(_, value)| !value.is_empty()) {
@@ -47,7 +47,7 @@ fn check_protocol(variables: [(&'static str, Option<String>); 2]) -> Result<(), 
     }
 }
 
-/// Makes and sends the traces; `None` when no endpoint is set.
+/// Builds the exporter of traces; `None` when no endpoint is set.
 pub(super) fn provider() -> Result<Option<SdkTracerProvider>, NoTraces> {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_disabled = std::env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value == "true");
@@ -72,8 +72,7 @@ pub(super) fn provider() -> Result<Option<SdkTracerProvider>, NoTraces> {
     Ok(Some(provider))
 }
 
-/// Hands the controller's own spans to `provider`. Those of its libraries are details of theirs, and so is what
-/// is logged.
+/// Sends the controller's own spans to `provider`. The spans of its libraries and the log are omitted.
 pub(super) fn layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,

@@ -1,4 +1,4 @@
-//! What must hold at every moment, whatever fails.
+//! The invariants that hold at every moment, whatever fails.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -19,16 +19,16 @@ use crate::slots::{is_protected, may_adopt};
 const UID_TAG: &str = "streamrole.dev/uid";
 const CLUSTER_TAG: &str = "streamrole.dev/cluster";
 
-/// A resource that was seen Ready.
+/// A resource that was observed Ready.
 struct Sighting {
     at: Instant,
     resource: PinpointEventStreamRole,
 }
 
-/// The first time that each generation of each resource was seen Ready.
+/// The first time that each generation of each resource was observed Ready.
 pub(crate) struct Sightings {
     waiting: Arc<Mutex<Vec<Sighting>>>,
-    /// What was wrong with a status, of all that were written.
+    /// The violations in all written statuses.
     broken: Arc<Mutex<Vec<String>>>,
     checked: Mutex<usize>,
     judged: Mutex<usize>,
@@ -52,7 +52,7 @@ impl Sightings {
             let mut changes = std::pin::pin!(changes.applied_objects());
             let mut seen = HashSet::new();
             while let Some(change) = changes.next().await {
-                // An interrupted watch is taken up again.
+                // An interrupted watch resumes.
                 let Ok(resource) = change else { continue };
                 let wrong = status_violations(&resource);
                 if !wrong.is_empty() {
@@ -75,7 +75,7 @@ impl Sightings {
     }
 }
 
-/// Whether the resource says that the role is as its present spec declares, and by our doing.
+/// Whether the resource reports that the controller made the role match its current spec.
 fn says_ready(resource: &PinpointEventStreamRole) -> bool {
     let Some(ready) = resource.status.as_ref().and_then(|status| status.ready()) else {
         return false;
@@ -86,7 +86,7 @@ fn says_ready(resource: &PinpointEventStreamRole) -> bool {
         && resource.spec.settings.drift_policy == DriftPolicy::Correct
 }
 
-/// Everything that was wrong since the last time.
+/// All violations since the last call.
 pub(crate) fn violations(
     history: &History,
     sightings: &Sightings,
@@ -108,15 +108,15 @@ pub(crate) fn violations(
                 *sightings.checked.lock().unwrap() += 1;
                 wrong.extend(wrong_ready(&sighting, since, history));
             }
-            // The answer to the edit is still on its way.
+            // The answer to the edit has not arrived yet.
             None => sightings.waiting.lock().unwrap().push(sighting),
         }
     }
     wrong
 }
 
-/// A role is changed by the controller only if it is one of this cluster's, or may be adopted; and deleted
-/// only after its resource was.
+/// The controller changes a role only if this cluster owns it, or if a resource can adopt it. It deletes a role only
+/// after its resource was deleted.
 fn wrong_write(applied: &Applied, generator: &Generator, cluster: &str) -> Option<String> {
     let (By::Caller, Some(before)) = (applied.by, &applied.before) else {
         return None;
@@ -132,7 +132,7 @@ fn wrong_write(applied: &Applied, generator: &Generator, cluster: &str) -> Optio
         .then(|| format!("a role was deleted whose resource was not: {}", what()))
 }
 
-/// One creation for each resource, and one more each time that somebody removed its role.
+/// One creation for each resource, and one more each time an administrator deleted its role.
 fn wrong_creation(applied: &Applied, allowed: &mut BTreeMap<String, i64>) -> Option<String> {
     let uid = |role: &Option<Arc<Role>>| {
         role.as_ref().and_then(|role| role.tags.get(UID_TAG).cloned()).unwrap_or_default()
@@ -150,9 +150,9 @@ fn wrong_creation(applied: &Applied, allowed: &mut BTreeMap<String, i64>) -> Opt
     None
 }
 
-/// Whoever is told Ready may rely on it: since the spec was written there was a moment at which both
-/// documents were as it declares. When an administrator changed the role meanwhile, each document had its
-/// own: between two writes the controller cannot see what somebody does to the part that it wrote first.
+/// Users can rely on Ready: since the spec was written there was a moment at which both documents matched it. If an
+/// administrator changed the role meanwhile, there was such a moment for each document. Between two writes the
+/// controller cannot see changes to the part that it wrote first.
 fn wrong_ready(sighting: &Sighting, since: Instant, history: &History) -> Option<String> {
     let resource = &sighting.resource;
     let desired = declaration(resource);
@@ -188,8 +188,8 @@ fn wrong_ready(sighting: &Sighting, since: Instant, history: &History) -> Option
     })
 }
 
-/// The states of a role between two moments. What an administrator did shortly before may not have been
-/// visible yet, so the states before it count too; what the controller did itself it has to know.
+/// The states of a role between two moments. An administrator's recent change may not have been visible yet, so the
+/// states before it count too. The controller must know its own writes.
 fn states(writes: &[Arc<Applied>], since: Instant, until: Instant) -> Vec<Arc<Role>> {
     let invisible = since.checked_sub(STALENESS).unwrap_or(since);
     let mut states = Vec::new();
@@ -210,12 +210,12 @@ fn states(writes: &[Arc<Applied>], since: Instant, until: Instant) -> Vec<Arc<Ro
     states
 }
 
-/// What the resource declares.
+/// The declaration of the resource.
 pub(crate) fn declaration(resource: &PinpointEventStreamRole) -> Declaration {
     RoleResource::from(resource.clone()).declaration(&Defaults::default()).unwrap()
 }
 
-/// Whether both documents are as declared.
+/// Whether both documents match the spec.
 pub(crate) fn is_as(role: &Role, desired: &Declaration) -> bool {
     trusts_as(role, desired) && permits_as(role, desired)
 }

@@ -1,4 +1,4 @@
-//! Performs the script against Kubernetes and IAM, and notes what was written when.
+//! Performs the script against Kubernetes and IAM, and records the time of each write.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
@@ -22,11 +22,11 @@ const OTHER_POLICY: &str =
 pub(crate) struct Generator {
     script: Script,
     client: Client,
-    /// Slots whose last resource may still be going away.
+    /// Slots whose last resource may still be in deletion.
     going: HashSet<usize>,
-    /// What is applied once the last resource of the slot is gone.
+    /// Specs to apply once the last resource of the slot is deleted.
     waiting: BTreeMap<usize, Value>,
-    /// When each generation was written, by uid and number.
+    /// The write time of each generation, by uid and number.
     written: HashMap<(String, i64), Instant>,
     deleted: HashSet<String>,
     operations: BTreeMap<&'static str, usize>,
@@ -47,7 +47,7 @@ impl Generator {
         }
     }
 
-    /// All slots have a resource, and some a role that was there before.
+    /// Fills all slots with a resource, and some with an existing role.
     pub(crate) async fn fill(&mut self, field: &Field) {
         for slot in 0..SLOTS {
             add_role_of_others(&field.account, slot);
@@ -70,7 +70,7 @@ impl Generator {
         }
     }
 
-    /// Creation times have whole seconds.
+    /// Creation times have a resolution of one second.
     async fn wait_to_be_younger_than(&self, slot: usize) {
         let older = self.api(slot).get(&name(slot)).await.unwrap().creation_timestamp().unwrap().0;
         eventually("the next second", || async {
@@ -83,7 +83,7 @@ impl Generator {
     /// Performs the next step of the script.
     pub(crate) async fn step(&mut self, field: &mut Field) {
         let (pause, operations) = self.script.step();
-        // A pace, not a wait for anything: about as many operations as the two cores take.
+        // A pace, not a wait for anything: about as many operations as the two cores can process.
         tokio::time::sleep(pause).await;
         self.apply_what_waited().await;
         for operation in operations {
@@ -112,7 +112,7 @@ impl Generator {
                 Some(slot)
             }
             Operation::Tamper(slot, tampering) => {
-                // With nothing there to change, nothing happens.
+                // Without anything to change, nothing happens.
                 if !tamper(&field.account, &role_name(slot), tampering) {
                     return;
                 }
@@ -175,7 +175,7 @@ impl Generator {
     }
 
     async fn annotate(&self, slot: usize, key: &str, value: &str) {
-        // The last resource of the slot is not the one that is meant.
+        // The last resource of the slot is not the intended one.
         if self.waiting.contains_key(&slot) {
             return;
         }
@@ -201,7 +201,7 @@ impl Generator {
             self.perform(operation, field).await;
         }
         for slot in self.waiting.keys() {
-            // It would hold the deletion of the last resource, as it should.
+            // It would correctly block the deletion of the last resource.
             tamper(&field.account, &role_name(*slot), Tampering::PolicyRemoved);
         }
         while !self.waiting.is_empty() {
@@ -248,7 +248,7 @@ impl Generator {
     }
 }
 
-/// What the figures call an operation.
+/// The name of an operation in the figures.
 pub(crate) fn label(operation: &Operation) -> &'static str {
     match operation {
         Operation::Apply { what, .. } => what,
@@ -268,7 +268,7 @@ pub(crate) fn label(operation: &Operation) -> &'static str {
     }
 }
 
-/// Applies the spec, and gives the generation that it makes and since when it may be true.
+/// Applies the spec, and returns its generation and the earliest time at which it can be true.
 async fn store(client: &Client, slot: usize, spec: Value) -> ((String, i64), Instant) {
     let since = Instant::now();
     let manifest = manifest(&json!({"name": name(slot), "namespace": namespace(slot)}), &spec);
@@ -282,7 +282,7 @@ async fn store(client: &Client, slot: usize, spec: Value) -> ((String, i64), Ins
     ((stored.uid().unwrap(), stored.metadata.generation.unwrap()), since)
 }
 
-/// Adds the role that is there before the resource of this slot, if it is of that kind.
+/// Adds the role that exists before the resource of this slot, if the slot's purpose needs one.
 fn add_role_of_others(account: &Account, slot: usize) {
     let tags = match kind(slot) {
         Kind::Foreign | Kind::Adopted => BTreeMap::new(),
@@ -302,7 +302,7 @@ fn add_role_of_others(account: &Account, slot: usize) {
     }));
 }
 
-/// Whether there was something to change.
+/// Whether there was anything to change.
 fn tamper(account: &Account, role: &str, tampering: Tampering) -> bool {
     match tampering {
         Tampering::RoleRemoved => account.remove(role),

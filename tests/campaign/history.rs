@@ -1,15 +1,15 @@
-//! What was true of each role, when, and who made it so.
+//! The states of each role, with their times and authors.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use support::{Account, Applied};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// The writes to an account, in their order. A write is in it before its caller can know of it.
+/// The writes to an account, in order. A write is recorded before its caller can know of it.
 pub(crate) struct History(Mutex<(UnboundedReceiver<Applied>, Vec<Arc<Applied>>)>);
 
 impl History {
-    /// Of all writes from now on.
+    /// Records all writes from now on.
     pub(crate) fn of(account: &Account) -> Self {
         Self(Mutex::new((account.journal(), Vec::new())))
     }

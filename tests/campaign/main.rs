@@ -1,9 +1,10 @@
-//! The fault campaign. A seeded generator creates, edits, deletes and tampers with resources and roles while
-//! everything between the controller and its two servers fails, and the controller and the API server are
-//! killed. What must hold is checked from IAM's side throughout; afterwards all must come to rest.
+//! The fault campaign. A seeded generator creates, edits, deletes and tampers with resources and roles. Meanwhile the
+//! connections between the controller and its two servers fail, and the controller and the API server are killed. The
+//! invariants are checked from IAM's side throughout; afterwards everything must settle.
 //!
-//! A seed repeats what is done, what fails, and the order of IAM's faults; which call meets which fault is up to the
-//! controller. `CAMPAIGN_STEPS` and `CAMPAIGN_SEED` change it; `make soak` runs it long.
+//! A seed repeats the operations, the failures, and the order of IAM's faults. The controller's timing decides which
+//! call meets which fault. `CAMPAIGN_STEPS` and `CAMPAIGN_SEED` set the length and the seed; `make soak` runs a long
+//! campaign.
 
 #![allow(
     clippy::unwrap_used,
@@ -33,12 +34,12 @@ use generator::Generator;
 use history::History;
 use slots::{NAMESPACES, SLOTS, namespace};
 
-/// Of a campaign in `make test`: about 20 seconds.
+/// The steps of a campaign in `make test`: about 20 seconds.
 const STEPS: u64 = 500;
-/// Also the longest pause before a failed reconcile is tried again, so what is at rest is so soon.
+/// Also the longest pause before a failed reconcile is retried, so that everything settles soon.
 const RESYNC: &str = "5s";
 
-/// All that runs.
+/// All running parts.
 struct Field {
     stack: Stack,
     tunnel: Tunnel,
@@ -70,7 +71,7 @@ impl Field {
             ..ControllerOptions::new(binary(), self.chaos.url())
         };
         let kubeconfig = self.stack.controller_kubeconfig_by_way_of(self.tunnel.address()).unwrap();
-        // Of what an earlier process wrote just now the next one knows nothing.
+        // A new process does not know the recent writes of an earlier one.
         self.chaos.forget_the_past();
         let started = Controller::start_with_kubeconfig(&self.stack, &options, &kubeconfig);
         self.controller = Some(started.unwrap());

@@ -1,4 +1,4 @@
-//! After the faults: everything comes to rest, and everything can be taken away, in bounded time.
+//! After the faults: everything settles and can be deleted, in bounded time.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -14,10 +14,10 @@ use crate::checks::{declaration, is_as};
 use crate::generator::Generator;
 use crate::slots::{Kind, SLOTS, kind, name, role_name};
 
-/// Far more than it takes; what takes longer never ends.
+/// Far more than needed; anything slower never ends.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// Waits until each resource is Ready and its role as it declares, or says why it cannot be.
+/// Waits until each resource is Ready and its role matches the spec, or the resource reports why it cannot be.
 pub(crate) async fn everything_comes_to_rest(
     field: &mut Field,
     generator: &mut Generator,
@@ -71,7 +71,7 @@ fn unrest(resource: &PinpointEventStreamRole, slot: usize, field: &Field) -> Opt
     }
 }
 
-/// Deletes all resources and waits until none is left, nor a role that should have gone with one.
+/// Deletes all resources and waits until they are gone, together with their roles.
 pub(crate) async fn everything_can_be_deleted(
     field: &Field,
     generator: &mut Generator,
@@ -87,7 +87,7 @@ pub(crate) async fn everything_can_be_deleted(
     for resource in all.values() {
         let namespace = resource.namespace().unwrap();
         let api: Api<PinpointEventStreamRole> = Api::namespaced(client.clone(), &namespace);
-        // Gone already is as good.
+        // An already deleted resource is fine.
         let _ = api.delete(&resource.name_any(), &DeleteParams::default()).await;
     }
     eventually_within(PATIENCE, &format!("seed {seed}: all to be gone"), || async {

@@ -1,5 +1,5 @@
-//! What users and administrators do and what fails, in order. Pure: it follows from the seed and from nothing else, so a seed
-//! repeats it, however fast the machine is and whatever the controller makes of it.
+//! The actions of users and administrators and the failures, in order. Pure: only the seed determines it. A seed
+//! repeats it regardless of the speed of the machine and the controller's behavior.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::slots::{Kind, SLOTS, kind, role_name};
 
-/// One thing that happens.
+/// One operation.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Operation {
     /// A resource is applied: created, edited, or edited back.
@@ -22,7 +22,7 @@ pub(crate) enum Operation {
     Pause(usize, bool),
     /// A reconcile is requested.
     Ask(usize, u32),
-    /// The role is changed, or removed, in IAM.
+    /// The role is changed, or deleted, in IAM.
     Tamper(usize, Tampering),
     CutWatch,
     KillController,
@@ -40,7 +40,7 @@ pub(crate) enum Tampering {
     Tag,
 }
 
-/// Something that is taken back soon after it was done: an edit, or with no spec a creation.
+/// Something that is reverted soon after: an edit, or, without a spec, a creation.
 struct Regret {
     due: u64,
     slot: usize,
@@ -48,7 +48,7 @@ struct Regret {
     back_to: Option<Value>,
 }
 
-/// The steps at which something fails.
+/// The steps with a failure.
 struct Failures {
     cut: u64,
     kill: u64,
@@ -57,7 +57,7 @@ struct Failures {
 
 pub(crate) struct Script {
     operations: Rng,
-    /// When what fails, and how fast all goes: apart, so that neither moves the operations.
+    /// The times of failures, and the pace. Separate, so that neither changes the operations.
     schedule: Rng,
     step: u64,
     /// The specs of the resources that are declared.
@@ -76,7 +76,7 @@ impl Script {
             specs: BTreeMap::new(),
             paused: BTreeSet::new(),
             regrets: Vec::new(),
-            // Each happens in the first 300 steps, so also in a short campaign.
+            // Each occurs in the first 300 steps, so also in a short campaign.
             next: Failures { cut: 80, kill: 160, restart: 280 },
         }
     }
@@ -90,7 +90,7 @@ impl Script {
         self.specs.clone().into_iter().collect()
     }
 
-    /// What happens next, and how long it is until then.
+    /// The next operations, and the pause before them.
     pub(crate) fn step(&mut self) -> (Duration, Vec<Operation>) {
         self.step += 1;
         let mut all = self.failures();
@@ -192,13 +192,13 @@ impl Script {
     fn delete(&mut self, slot: usize, all: &mut Vec<Operation>) {
         self.specs.remove(&slot);
         all.push(Operation::Delete(slot));
-        // A deleted resource that is paused waits for us.
+        // A deleted resource that is paused waits for the test.
         if self.paused.remove(&slot) {
             all.push(Operation::Pause(slot, false));
         }
     }
 
-    /// Soon enough for IAM still to show what was before, late enough for the controller to have acted.
+    /// Soon enough for IAM still to show the earlier state, late enough for the controller to have acted.
     fn regret(&mut self, slot: usize, done: Value, back_to: Option<Value>) {
         let due = self.step + self.operations.u64(3..60);
         self.regrets.push(Regret { due, slot, done, back_to });
@@ -257,7 +257,7 @@ fn a_seed_repeats_all_that_happens_and_another_one_does_not() {
     assert_eq!(first(7), first(7));
     assert_ne!(first(7).1, first(8).1);
 
-    // Each kind of operation is in the shortest campaign, whatever the seed.
+    // Every kind of operation is in the shortest campaign, for each seed.
     for seed in 0..50 {
         let mut script = Script::new(seed);
         script.fill();

@@ -1,21 +1,21 @@
-//! The resources of the campaign: a fixed number of slots, each there to show one thing.
+//! The resources of the campaign: a fixed number of slots, each with one purpose.
 
 /// Resources that exist concurrently.
 pub(crate) const SLOTS: usize = 220;
 pub(crate) const NAMESPACES: usize = 5;
 
-/// What a slot is there to show. Most are plain.
+/// The purpose of a slot. Most are plain.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
-    /// A role of this name exists already, and the resource says `Never`.
+    /// A role of this name already exists, and the resource has `Never`.
     Foreign,
     /// A role of this name belongs to another cluster.
     Elsewhere,
-    /// A role of this name exists already, and the resource says `Adopt`.
+    /// A role of this name already exists, and the resource has `Adopt`.
     Adopted,
-    /// The role stays when the resource goes.
+    /// The role is kept when the resource is deleted.
     Retained,
-    /// Two resources name one role, in different cases: the first is the older.
+    /// Two resources name the same role in different case; the first is older.
     FirstOfTwo,
     SecondOfTwo,
     Plain,
@@ -53,12 +53,12 @@ pub(crate) fn role_name(slot: usize) -> String {
     }
 }
 
-/// Whether the role with this name in lower case belongs to no resource of this cluster and must never do.
+/// Whether the role with this name in lower case must never belong to a resource of this cluster.
 pub(crate) fn is_protected(key: &str) -> bool {
     slot_of(key).is_some_and(|slot| matches!(kind(slot), Kind::Foreign | Kind::Elsewhere))
 }
 
-/// Whether a resource asks for this role although it was there before.
+/// Whether a resource can adopt this existing role.
 pub(crate) fn may_adopt(key: &str) -> bool {
     slot_of(key).is_some_and(|slot| kind(slot) == Kind::Adopted)
 }

@@ -1,12 +1,13 @@
 # shellcheck shell=bash disable=SC2154
-# How the checks speak and look, for scripts that source it after cluster.sh with `cluster`, the name on each line. A
-# check begins, and passes with a line that has its milliseconds; the first one that fails ends the script with what was seen.
+# How checks report and wait, for scripts that source it after cluster.sh with `cluster`, the name on each line. A check
+# begins, and passes with a line that shows its duration in milliseconds. The first failure prints its observations and
+# ends the script.
 
 readonly namespace=streamrole-system
-# What an author of the chart's values sets for IAM, with any package.
+# The chart's values for IAM, with any package.
 # shellcheck disable=SC2034
 readonly iam=http://10.90.0.1:5000
-# A check can fail where its output goes nowhere.
+# A check can fail where its output is discarded.
 exec 3>&1
 
 now() { date +%s%3N; }
@@ -38,7 +39,7 @@ fail() { # TEXT
 set -E
 trap 'fail "line $LINENO of ${BASH_SOURCE[0]##*/}: $BASH_COMMAND"' ERR
 
-# Runs a command that has to succeed; `said` is what it said.
+# Runs a command that must succeed; `said` is its output.
 try() {
 	said=$("$@" 2>&1) || fail "$* ended with $?: $(tail -n 5 <<<"$said")"
 }
@@ -51,14 +52,14 @@ eventually() { # SECONDS WHAT COMMAND...
 	done
 }
 
-# Without what a client remembers of other clusters at this address.
+# Without cached data about other clusters at this address.
 client() { # PROGRAM ARGUMENT...
 	in_network_of control env KUBECONFIG="$state/pki/admin.kubeconfig" KUBECACHEDIR="$state/client" HELM_CONFIG_HOME="$state/client" \
 		HELM_CACHE_HOME="$state/client" HELM_DATA_HOME="$state/client" "$@"
 }
 kubectl() { client kubectl "$@"; }
 helm() { client "helm$1" --namespace $namespace "${@:2}"; } # 3|4 ARGUMENT...
-# One request to the API server, for what is asked ten times a second.
+# One request to the API server, for checks that run ten times a second.
 api() { # PATH
 	in_network_of control curl --silent --fail --max-time 5 --cacert "$state/pki/ca.crt" --cert "$state/pki/admin.crt" \
 		--key "$state/pki/admin.key" "https://$control_ip:6443$1"
@@ -76,7 +77,7 @@ two_nodes() {
 	passed "$(kubectl get node node1 --output jsonpath='kubelet {.status.nodeInfo.kubeletVersion}, {.status.nodeInfo.containerRuntimeVersion}')"
 }
 
-# As many pods as declared, none on its way out, all Ready.
+# The declared number of pods, none of them in deletion, all Ready.
 replicas_are_ready() {
 	pods | jq --exit-status '(.items | length == 2) and all(.items[]; .metadata.deletionTimestamp == null
 		and any(.status.conditions[]; .type == "Ready" and .status == "True"))'
@@ -118,7 +119,7 @@ works() {
 }
 works_number=0
 
-# Calls to IAM. STS, which says whose the credentials are, is not IAM.
+# The number of calls to IAM. Calls to STS, which returns the owner of the credentials, do not count.
 calls_so_far() { wc -l <"$state/iam-calls"; }
 calls_since() { # NUMBER ROLE-TO-LEAVE-OUT
 	tail -n "+$(($1 + 1))" "$state/iam-calls" | jq --raw-output 'if .body_encoded then .body | @base64d else .body end' |

@@ -1,11 +1,12 @@
 # shellcheck shell=bash disable=SC2154
-# A cluster of real nodes on this machine, for scripts that source it with `e2e`, this folder, and `state`, an empty one. Each node and the control plane are PID 1 of
-# namespaces of their own (processes, mounts, network): killing that process ends all that it started and takes away what
-# it mounted and every rule and interface it made. Only cgroups outlive it; `run` removes them.
+# A cluster of real nodes on this machine, for scripts that source it with `e2e`, this folder, and `state`, an empty
+# one. Each node and the control plane are PID 1 of separate namespaces (processes, mounts, network). Killing that
+# process ends all its processes and removes its mounts, firewall rules and interfaces. Only cgroups outlive it; `run`
+# removes them.
 #
 #     $state/pki        certificates and kubeconfigs
-#     $state/log        what each program wrote
-#     $state/iam-calls  every call to IAM, a line each
+#     $state/log        the output of each program
+#     $state/iam-calls  every call to IAM, one per line
 #     10.90.0.1         API server and IAM; nodes are 10.90.0.11, 10.90.0.12, …
 #     10.91.N.0/24      pods of node N
 #     10.92.0.0/24      Services
@@ -14,11 +15,11 @@
 
 readonly control_ip=10.90.0.1
 
-# Starts FILE ARGUMENT... in namespaces of its own. Its first process is in $state/NAME.init.
+# Starts FILE ARGUMENT... in separate namespaces. Its first process is in $state/NAME.init.
 isolate() { # NAME FILE ARGUMENT...
 	local name=$1 init
 	shift
-	# Without pdeathsig a run that is killed would leave its nodes behind.
+	# Without pdeathsig, a killed run would leave its nodes running.
 	setpriv --pdeathsig KILL unshare --mount --net --pid --uts --ipc --fork --kill-child=KILL --mount-proc \
 		"$@" >>"$state/log/$name.log" 2>&1 </dev/null &
 	until init=$(pgrep --parent $!); do
@@ -67,7 +68,7 @@ control_up() {
 	isolate control "$e2e/control" "$state"
 }
 
-# Starts node N, or starts it again with the disk that it had.
+# Starts node N, or restarts it with its previous disk.
 node_up() { # N
 	local n=$1
 	if [ ! -e "$state/pki/node$n.kubeconfig" ]; then
@@ -75,7 +76,7 @@ node_up() { # N
 		kubeconfig "node$n" "/O=system:nodes/CN=system:node:node$n"
 	fi
 	CGROUP=streamrole-e2e-$(basename "$state")-$n isolate "node$n" "$e2e/node" "$state" "$n"
-	# The node sets up its end itself, as soon as it sees it.
+	# The node configures its end as soon as it appears.
 	in_network_of control ip link add "to-node$n" type veth peer name node0 netns "$(init_of "node$n")"
 	in_network_of control ip link set "to-node$n" master node0 up
 	in_network_of control ip route replace "10.91.$n.0/24" via "10.90.0.1$n"
@@ -83,15 +84,15 @@ node_up() { # N
 
 node_kill() { # N
 	kill -KILL "$(init_of "node$1")"
-	# The interface goes with the namespace, which the kernel takes down in its own time.
+	# The interface is removed with the namespace, which the kernel deletes with a delay.
 	while in_network_of control ip link show "to-node$1" >/dev/null 2>&1; do sleep 0.05; done
 	cgroups_down "$(basename "$state")-$1"
 }
 
-# Takes away the cgroups of these nodes, which have been killed.
+# Removes the cgroups of these killed nodes.
 cgroups_down() { # PATTERN
 	local folders deadline=$((SECONDS + 15))
-	# A process that was killed leaves its cgroup a moment later.
+	# A killed process leaves its cgroup with a short delay.
 	while folders=$(cgroups "$1") && [ -n "$folders" ]; do
 		while read -r folder; do find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null || true; done <<<"$folders"
 		[ $SECONDS -lt $deadline ] || return

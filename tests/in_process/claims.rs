@@ -1,4 +1,4 @@
-//! Several resources that declare one role, and roles that are another's.
+//! Several resources that declare the same role, and roles of other owners.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn the_first_has_the_role_and_the_second_takes_it_over_once_it_is_gone() {
 #[tokio::test(start_paused = true)]
 async fn a_role_that_was_just_released_is_kept_a_moment_for_a_recreated_resource() {
     let world = InProcess::new();
-    // By its default name it goes before whoever names the role.
+    // A default name takes precedence over an explicit name.
     world.apply("first", &kinesis_spec("a"));
     world.synced("first").await;
     let mut spec = kinesis_spec("b");

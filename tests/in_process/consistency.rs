@@ -1,4 +1,4 @@
-//! IAM shows for a while what was before. Nothing is made twice, nothing flaps, and the wait is bounded.
+//! IAM shows an earlier state for some time. Nothing is created twice, no status flaps, and the wait is bounded.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn a_role_that_is_not_visible_yet_is_neither_created_again_nor_called_lost
     world.apply("events", &kinesis_spec("s"));
     world.synced("events").await;
     assert_eq!(creations(&world), 1);
-    // An edit meanwhile has to wait for the role to be seen, and says so.
+    // An edit meanwhile waits until IAM shows the role, and the status reports it.
     let mut spec = kinesis_spec("s");
     spec["tags"] = json!({"team": "marketing"});
     world.apply("events", &spec);
@@ -64,7 +64,7 @@ async fn a_write_that_failed_but_was_made_is_not_taken_for_unmade() {
     world.synced("events").await;
     let policy = || format!("{:?}", world.roles.role("ns-events").unwrap().inline_policies);
     let first = policy();
-    // The edit reaches IAM, but the answer does not reach us.
+    // The edit reaches IAM, but its answer is lost.
     world.roles.lose_answers(Action::PutRolePolicy, ErrorKind::Unavailable);
     world.apply("events", &kinesis_spec("two"));
     world.says("events", "False", "IamUnavailable").await;
@@ -88,7 +88,7 @@ async fn an_edit_back_is_not_taken_for_done_because_of_a_read_that_is_older_than
     world.apply("events", &kinesis_spec("two"));
     world.synced("events").await;
     assert_ne!(policy(), first);
-    // Reads still show the first document, which is what is now declared again.
+    // Reads still show the first document, which is declared again now.
     world.apply("events", &kinesis_spec("one"));
     world.says("events", "False", "Progressing").await;
     world.roles.heal();

@@ -1,4 +1,4 @@
-//! Every way in which a call to IAM fails: what the user reads of it, and when the controller comes back to it.
+//! Every way in which a call to IAM fails: what the user reads, and when the controller requeues the resource.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use streamrole::role::{Action, ErrorKind, Retry};
 use support::in_process::{InProcess, kinesis_spec};
 use tokio::time::Instant;
 
-/// Every kind of error, the reason that it has, and a word of its remedy. Compiles only while it has every kind.
+/// Every kind of error, with its reason and a word of its remedy. It only compiles while it covers all kinds.
 const fn of_kind(kind: ErrorKind) -> (&'static str, &'static str) {
     match kind {
         ErrorKind::NotFound | ErrorKind::AlreadyExists | ErrorKind::Conflict => {
@@ -47,7 +47,7 @@ const KINDS: [ErrorKind; 14] = [
 async fn each_kind_of_error_has_its_reason_remedy_and_conditions_and_recovers() {
     for kind in KINDS {
         let world = InProcess::new();
-        // A call that every reconcile makes.
+        // A call of every reconcile.
         world.roles.fail(Action::PutRolePolicy, kind);
         world.apply("events", &kinesis_spec("s"));
         let (reason, remedy) = of_kind(kind);
@@ -61,7 +61,7 @@ async fn each_kind_of_error_has_its_reason_remedy_and_conditions_and_recovers() 
         let warned = world.cluster.events().iter().any(|(of, _)| of == reason);
         assert!(warned, "{kind:?} has its event: {:?}", world.cluster.events());
         world.roles.heal();
-        // What only a change can help waits for the resync, or for that change.
+        // If only a change can help, the resource waits for the resync or for that change.
         world.synced("events").await;
     }
 }
@@ -86,7 +86,7 @@ async fn each_class_of_retry_comes_back_when_it_should() {
         let expected = match kind.retry() {
             Retry::Soon => Duration::from_millis(500)..Duration::from_secs(10),
             Retry::Slowly => Duration::from_secs(25)..Duration::from_mins(2),
-            // The resync compares it, spread by a tenth.
+            // The resync compares it, with a jitter of a tenth.
             Retry::AfterChange => Duration::from_mins(8)..Duration::from_mins(12),
         };
         assert!(expected.contains(&pause), "{kind:?}: {pause:?} is not in {expected:?}");

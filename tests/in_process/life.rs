@@ -1,4 +1,4 @@
-//! One resource from its creation to its end.
+//! One resource from its creation to its deletion.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What the controller decides, in this process: an API server and an account in memory, and a clock that is paused. Whatever
-//! depends on a real API server, on IAM's wire format or on a real clock is in `tests/integration`.
+//! The controller's decisions, in this process: an API server and an account in memory, and a paused clock. Tests that
+//! depend on a real API server, on IAM's wire format or on a real clock are in `tests/integration`.
 
 #![allow(
     clippy::unwrap_used,

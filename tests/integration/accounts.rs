@@ -1,5 +1,5 @@
-//! Whose account: the destination's and the credentials'. A controller with the credentials of another account writes
-//! nothing, and nothing is written to the role that it runs as.
+//! The account of the destination and of the credentials. A controller with the credentials of another account writes
+//! nothing, and nothing writes to the role that the controller runs as.
 
 use serde_json::{Value, json};
 use support::{Controller, ControllerOptions};
@@ -28,7 +28,7 @@ async fn a_stream_of_another_account_is_named_with_both_accounts_and_nothing_is_
     assert!(world.event("events", "WrongAccount").await.contains("444455556666"));
     assert_eq!(world.proxy.actions(), Vec::<String>::new());
 
-    // Corrected, it works; the other way round, its role stays as it is.
+    // Corrected, it works. In the other direction, its role is left unchanged.
     let right = support::world::kinesis_arn("events");
     world.apply("events", &spec(&world, &right)).await;
     world.ready("events").await;
@@ -39,7 +39,7 @@ async fn a_stream_of_another_account_is_named_with_both_accounts_and_nothing_is_
     let trust = world.permissions_policy(&world.role("events")).await.unwrap().to_string();
     assert!(trust.contains(&right), "{trust}");
 
-    // The role is in the credentials' account, so its deletion is possible.
+    // The role is in the credentials' account, so it can be deleted.
     world.delete("events").await;
     world.gone("events").await;
     assert!(!world.role_exists(&world.role("events")).await);
@@ -75,7 +75,7 @@ async fn where_sts_is_away_the_first_role_tells_the_account_and_a_wrong_one_is_r
         world.log()
     );
 
-    // From now on it is known: no other is created.
+    // From now on it is known: no other role is created.
     world.proxy.forget_calls();
     let other =
         json!({"roleName": world.role("other"), "destination": {"kinesisStreamArn": ELSEWHERE}});

@@ -1,4 +1,4 @@
-//! Bad input is refused by the API server, at `kubectl apply`, with a message that names the field.
+//! The API server rejects bad input at `kubectl apply`, with a message that names the field.
 
 use std::collections::BTreeMap;
 
@@ -224,7 +224,7 @@ async fn every_bad_spec_is_refused_naming_the_field() {
     refused(&world, table).await;
 }
 
-/// Applies each, and says of which ones the API server did not say what was expected.
+/// Applies each spec, and reports those for which the API server's message was not the expected one.
 async fn refused(world: &World, table: Vec<(&str, Value, &[&str])>) {
     let mut wrong = Vec::new();
     for (case, spec, expected) in table {
@@ -248,7 +248,7 @@ async fn refused(world: &World, table: Vec<(&str, Value, &[&str])>) {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The same, and that the controller refuses them too: what is stored can be older than a rule.
+/// The same, and the controller rejects them too: a stored object can be older than a rule.
 async fn refused_by_both(world: &World, table: Vec<(&str, Value, &[&str])>) {
     for (case, spec, _) in &table {
         let judged = by_the_controller(spec);
@@ -257,7 +257,7 @@ async fn refused_by_both(world: &World, table: Vec<(&str, Value, &[&str])>) {
     refused(world, table).await;
 }
 
-/// What the controller says of a spec that is stored.
+/// The controller's result for a stored spec.
 fn by_the_controller(spec: &Value) -> Result<Declaration, SpecError> {
     let mut resource = PinpointEventStreamRole::new(
         "bad",
@@ -276,7 +276,7 @@ fn to_firehose(arn: &str) -> Value {
     with(json!({"destination": {"firehoseDeliveryStreamArn": arn}}))
 }
 
-/// A stream of us-east-1 and 111122223333 with this key.
+/// A stream in us-east-1 and 111122223333 with this key.
 fn with_key(stream: &str, key: &str) -> Value {
     with(json!({"destination": {stream: match stream {
         "kinesisStreamArn" => kinesis_arn("events"),
@@ -545,7 +545,7 @@ async fn what_is_good_is_accepted() {
     ] {
         good.push(tagged(key));
     }
-    // As much as a spec can hold: the rules stay within what the API server lets them cost.
+    // As large as a spec can be: the rules stay within the API server's cost limit.
     let full = |i: usize| (format!("{i:0>128}"), "v".repeat(256));
     good.push(with(json!({
         "path": format!("/{}", "abcdefg/".repeat(63)),

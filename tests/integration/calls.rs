@@ -1,4 +1,4 @@
-//! What the controller costs, counted on the wire.
+//! The controller's calls, counted on the wire.
 
 use support::Fault;
 
@@ -45,14 +45,14 @@ async fn an_idle_resync_takes_two_calls_whatever_the_number_of_roles_and_writes_
     assert_only_lists(&world.proxy.actions());
 }
 
-/// What an idle resync calls. Each list is one call, however many roles there are.
+/// The calls of an idle resync. Each list is one call, regardless of the number of roles.
 fn assert_only_lists(actions: &[String]) {
     let lists = ["ListRoles", "GetAccountAuthorizationDetails"];
     let others: Vec<_> = actions.iter().filter(|action| !lists.contains(&&***action)).collect();
     assert!(others.is_empty(), "{others:?}");
 }
 
-/// All that a controller could write to, with the version that each write would move.
+/// All objects that the controller could write, with the version that each write would change.
 async fn written(world: &World) -> Vec<String> {
     let kinds = "pinpointeventstreamroles,events.events.k8s.io,leases,configmaps";
     let columns =

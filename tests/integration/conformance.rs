@@ -1,5 +1,5 @@
-//! The IAM in memory that the benchmark uses answers as moto does, and keeps the facts of IAM that moto does
-//! not: role names without regard to case, and pages.
+//! The IAM in memory, which the benchmark uses, answers as moto does. It also implements two facts of IAM that moto
+//! does not: case-insensitive role names, and pages.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -45,7 +45,7 @@ async fn create(iam: &Client, role: &str) {
         .unwrap();
 }
 
-/// What each answer says, in the words of the one who asks; equal for equal services.
+/// The content of each answer, in the client's view; equal for equal services.
 async fn told_by(iam: &Client, role: &str) -> Vec<(&'static str, String)> {
     let mut told = Vec::new();
     create(iam, role).await;

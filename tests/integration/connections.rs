@@ -1,5 +1,5 @@
-//! What becomes of the controller when its way to the API server fails: connections that die in silence, an API server
-//! that is away, namespaces that are denied.
+//! The controller when its connection to the API server fails: connections that die silently, an
+//! unavailable API server, denied namespaces.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use support::{
 
 use support::world::{World, ready, stack};
 
-/// A world whose controller stands for election and reaches the API server through a tunnel.
+/// A world whose controller uses leader election and reaches the API server through a tunnel.
 async fn through_a_tunnel(test: &str) -> (World, Tunnel) {
     let world = World::without_controller(test).await.with_election().await;
     let lease_namespace = Some(world.namespace.clone());
@@ -43,7 +43,7 @@ fn log(world: &World) -> String {
     world.controller.as_ref().unwrap().log()
 }
 
-/// Waits until the resource is Ready as it is declared now, for at most as long.
+/// Waits until the resource is Ready for its current spec, at most for this time.
 async fn ready_within(world: &World, limit: Duration) {
     eventually_within(limit, "the edit to be Ready", || async {
         let resource = world.resources.get("events").await.unwrap();
@@ -74,7 +74,7 @@ async fn connections_that_die_in_silence_blind_no_watch_and_hold_no_write_for_lo
     world.apply("events", &spec(&world, "2")).await;
     ready_within(&world, Duration::from_secs(45)).await;
 
-    // A write that has to go out on a connection that died while IAM was asked.
+    // A write must go out on a connection that died during the call to IAM.
     world.proxy.inject("UpdateRole", None, Fault::Hang);
     world.proxy.forget_calls();
     world.apply("events", &spec(&world, "3")).await;
@@ -118,7 +118,7 @@ async fn an_api_server_that_is_away_is_said_once_and_shown_by_readyz() {
 #[tokio::test]
 async fn readyz_turns_while_the_api_server_is_silent_and_back() {
     let world = World::without_controller("readyz-silent").await;
-    // A leader would leave after losing its Lease.
+    // A leader would end after losing its Lease.
     let (world, tunnel) = with_a_tunnel(world, None).await;
     world.apply("events", &spec(&world, "1")).await;
     world.ready("events").await;
@@ -163,7 +163,7 @@ async fn with_rights_in_one_namespace_of_two_that_one_is_served_and_the_other_on
     let kubeconfig = stack.service_account_kubeconfig(&world.namespace, "limited").await.unwrap();
     let options = ControllerOptions {
         namespaces: vec![world.namespace.clone(), other.namespace.clone()],
-        // It may not get kube-system.
+        // It cannot get kube-system.
         environment: vec![("STREAMROLE_CLUSTER_ID", Some(cluster(&world).await))],
         ..world.options()
     };
@@ -187,7 +187,7 @@ async fn with_rights_in_one_namespace_of_two_that_one_is_served_and_the_other_on
     assert_eq!(log(&world).matches(said).count(), 1, "{}", log(&world));
     counts_denied(&world, 0).await;
 
-    // Without its rights again it is left alone, and what the other has is served on.
+    // Without its permissions the namespace is ignored again, and the other one is still reconciled.
     let bindings: Api<RoleBinding> = Api::namespaced(world.client.clone(), &other.namespace);
     bindings.delete("controller", &DeleteParams::default()).await.unwrap();
     counts_denied(&world, 1).await;
@@ -195,7 +195,7 @@ async fn with_rights_in_one_namespace_of_two_that_one_is_served_and_the_other_on
     ready_within(&world, Duration::from_secs(30)).await;
 }
 
-/// Waits until the metrics say that so many namespaces are denied.
+/// Waits until the metrics show this number of denied namespaces.
 async fn counts_denied(world: &World, number: usize) {
     let line = format!("\nstreamrole_watches_denied {number}\n");
     eventually_within(Duration::from_mins(1), "the denials to be counted", || async {

@@ -1,4 +1,4 @@
-//! Credentials as people have them: profiles of every kind, keys that are rotated, an STS that is away.
+//! Credentials as users have them: profiles of every kind, keys that are rotated, an STS that is unavailable.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use support::{Canned, Controller, ControllerOptions, Fault, eventually, set_aws_
 
 use support::world::{World, binary, condition, ready, stack};
 
-/// What `streamrole check` says with these variables, and whether all is well.
+/// The output of `streamrole check` with these variables, and whether it succeeded.
 pub(crate) async fn checked(iam_url: &str, variables: &[(&str, Option<&str>)]) -> (bool, String) {
     let mut check = Command::new(binary());
     check.arg("check").env("KUBECONFIG", stack().await.controller_kubeconfig());
@@ -30,7 +30,7 @@ pub(crate) async fn checked(iam_url: &str, variables: &[(&str, Option<&str>)]) -
 const NO_KEYS: [(&str, Option<&str>); 2] =
     [("AWS_ACCESS_KEY_ID", None), ("AWS_SECRET_ACCESS_KEY", None)];
 
-/// As [`checked`], with a profile in place of keys. STS and IAM are at `iam_url`, and nothing else of AWS.
+/// As [`checked`], with a profile instead of keys. STS and IAM are at `iam_url`, and no other AWS service exists.
 async fn checked_with_profile(
     iam_url: &str,
     home: &Path,
@@ -147,14 +147,14 @@ async fn keys_in_a_file_that_are_rotated_cost_no_role_more_than_one_refused_call
     }
     join_all(names.iter().map(|name| world.ready(name))).await;
     let refused = world.proxy.refused_calls();
-    // Four reads of one role go out at once.
+    // Four reads of one role are sent concurrently.
     assert!((1..=names.len()).contains(&refused), "{refused} calls were refused");
     assert!(!world.log().contains("CredentialsUnavailable"), "{}", world.log());
     for name in &names {
         assert_eq!(world.tags(&world.role(name)).await["rotated"], "yes");
     }
 
-    // Keys that are refused with none to take their place are said to be so.
+    // Rejected keys without a replacement are reported.
     world.proxy.forget_key("second");
     let mut spec = world.kinesis_spec(&names[0]);
     spec["tags"] = json!({"rotated": "no"});
@@ -164,7 +164,7 @@ async fn keys_in_a_file_that_are_rotated_cost_no_role_more_than_one_refused_call
     assert!(world.proxy.refused_calls() <= refused + 2, "{}", world.proxy.refused_calls());
 }
 
-/// What STS answers to a web identity, with credentials for so long.
+/// The answer of STS to a web identity, with credentials for this time.
 fn assumed_role(seconds: i64) -> Fault {
     let expiration = Timestamp::now() + seconds.seconds();
     Fault::Body {
@@ -197,7 +197,7 @@ async fn an_sts_that_is_away_is_waited_for_without_a_storm_and_nobody_has_to_act
     let folder = folder("token");
     let token = folder.path().join("token");
     std::fs::write(&token, "token").unwrap();
-    // The SDK takes others 10 s before the end.
+    // The SDK loads new credentials 10 s before the end.
     world.proxy.inject("AssumeRoleWithWebIdentity", None, assumed_role(16));
     let options = web_identity(&world, &token);
     world.controller = Some(Controller::start(stack().await, &options).unwrap());
@@ -227,7 +227,7 @@ async fn an_sts_that_is_away_is_waited_for_without_a_storm_and_nobody_has_to_act
         assert!(condition(&resource, "Reconciling").is_some(), "{:?}", resource.status);
         assert!(condition(&resource, "Stalled").is_none(), "{:?}", resource.status);
     }
-    // Three attempts at once, and then pauses that grow.
+    // Three attempts immediately, and then with exponential backoff.
     let asked = world.proxy.sts_calls() - before;
     let bound = 3 * (2 + usize::try_from(since.elapsed().as_secs()).unwrap());
     assert!(asked <= bound, "{asked} calls to STS in {:?}", since.elapsed());

@@ -1,4 +1,4 @@
-//! What the controller gives to every role: tags, and how default names begin.
+//! The controller's defaults for every role: tags, and the prefix of default names.
 
 use std::process::{Command, Stdio};
 
@@ -29,7 +29,7 @@ async fn every_role_gets_the_default_tags_and_names_begin_with_the_prefix() {
     let tag = |key: &str| tags.get(key).map(String::as_str);
     assert_eq!((tag("Team"), tag("team"), tag("stage")), (Some("own"), None, Some("test")));
 
-    // Another prefix is for new roles, and a default tag that is given no more goes.
+    // Another prefix applies to new roles, and a default tag that is no longer configured is removed.
     start_with(&mut world, &[(TAGS, "team=platform"), (PREFIX, "next-")]).await;
     world.event("events", "DriftRepaired").await;
     let resource = world.ready("events").await;

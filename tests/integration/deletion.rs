@@ -1,4 +1,4 @@
-//! What becomes of a role when its resource is deleted.
+//! The role of a resource that is deleted.
 
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
@@ -27,7 +27,7 @@ async fn the_role_of_a_resource_that_its_finalizer_could_not_hold_goes_too() {
     assert!(world.event("events", "Deleted").await.contains(&role));
     assert!(!world.role_exists(&role).await);
 
-    // A resource without a role goes once the controller is sure that an earlier process left none.
+    // A resource without a role is released once the controller is sure that an earlier process left none.
     let report = json!({
         "roleName": world.role("none"),
         "driftPolicy": "Report",
@@ -38,7 +38,7 @@ async fn the_role_of_a_resource_that_its_finalizer_could_not_hold_goes_too() {
     world.delete("none").await;
     world.gone("none").await;
 
-    // One that goes before IAM has its role, and whose role is looked for before as well.
+    // One is deleted before its role exists in IAM; its role is also observed first.
     let role = world.role("early");
     world.proxy.forget_calls();
     let later = Fault::answer(503, "ServiceUnavailable", "later");
@@ -59,7 +59,7 @@ async fn a_resource_that_takes_the_place_of_one_that_vanished_has_its_role_back(
     let role = world.role("events");
     world.apply("events", &world.kinesis_spec("events")).await;
     world.ready("events").await;
-    // IAM is behind, so that the successor is there before the role could be let go.
+    // IAM lags behind, so the successor exists before the role could be cleaned up.
     world.proxy.inject("GetRole", None, Fault::answer(503, "ServiceUnavailable", "later"));
     stack().await.lose("vanished-anew", "events").await.unwrap();
     world.gone("events").await;

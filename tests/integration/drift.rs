@@ -1,4 +1,4 @@
-//! Somebody changes the live role. Each kind of change is seen within one resync.
+//! An administrator changes the live role. One resync detects each kind of change.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use support::world::{FOREIGN_TRUST, OTHER_POLICY, POLICY, World};
 const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/boundary";
 const OTHER_BOUNDARY: &str = "arn:aws:iam::111122223333:policy/other";
 
-/// All of a role that a resource declares, and what else is on it.
+/// All parts of a role that a resource declares, and the other policies on it.
 #[derive(Debug, PartialEq)]
 struct Live {
     trust_policy: Value,

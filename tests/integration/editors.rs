@@ -1,5 +1,5 @@
-//! Several who edit one resource, with the tools that they use: two field managers, `kubectl edit`, a tool that
-//! heals itself and prunes, `kubectl get -w` and `kubectl wait` beside them.
+//! Several writers of one resource, with their usual tools: two field managers, `kubectl edit`, a tool that self-heals
+//! and prunes, with `kubectl get -w` and `kubectl wait` beside them.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -132,7 +132,7 @@ async fn an_edit_is_told_before_iam_has_answered() {
     world.proxy.heal();
 }
 
-/// Waits until the edit that made this generation is told, for less long than IAM is waited for.
+/// Waits until the status acknowledges the edit with this generation, for a shorter time than IAM takes.
 async fn told(resources: &Api<PinpointEventStreamRole>, generation: Option<i64>) {
     eventually_within(Duration::from_secs(8), "the edit to be told", || async {
         let resource = resources.get("events").await.unwrap();
@@ -185,7 +185,7 @@ async fn what_was_edited_while_the_role_was_written_is_never_called_ready_for_th
     let mut changes =
         world.resources.watch(&WatchParams::default(), &settled).await.unwrap().boxed();
 
-    // The second edit comes when IAM has the first one, and the controller has not heard so yet.
+    // The second edit comes when IAM has applied the first one, and the controller does not know yet.
     let again = Arc::new(Mutex::new(Some(world.resources.clone())));
     world.proxy.after_each_write(move || {
         let resources = again.lock().unwrap().take();
@@ -211,7 +211,7 @@ async fn what_was_edited_while_the_role_was_written_is_never_called_ready_for_th
             break;
         }
     }
-    // The first edit itself leaves the status as it was.
+    // The first edit itself leaves the status unchanged.
     assert_eq!(ready_for, [(Some(1), Some(2)), (Some(3), Some(3))]);
 }
 
@@ -230,7 +230,7 @@ async fn a_watch_prints_each_state_once_and_a_request_can_be_waited_for() {
             printed.lock().unwrap().push(line);
         }
     });
-    // Its rows' first words.
+    // The first words of its rows.
     let rows = || -> Vec<String> {
         let words = |line: &String| line.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
         lines.lock().unwrap().iter().map(words).collect()
@@ -313,7 +313,7 @@ async fn a_failure_that_is_tried_again_and_again_makes_one_event_until_it_change
     );
 }
 
-/// How often each event happened, series included, by reason.
+/// The count of each event, including series, by reason.
 async fn counted(world: &World) -> Vec<(String, i32)> {
     let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
     let mut counts = std::collections::BTreeMap::<String, i32>::new();

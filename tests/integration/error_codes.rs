@@ -1,5 +1,5 @@
-//! Errors of IAM, one code of each kind: what the user reads, and that the call is retried. Which code is of which kind, and with which pauses each is retried, is for the unit tests of
-//! `src/iam/error.rs` and `src/controller/requeue.rs`.
+//! Errors of IAM, one code of each kind: what the user reads, and that the call is retried. The unit tests of
+//! `src/iam/codes.rs` and `src/controller/runtime/requeue.rs` cover the kind of each code, and the pauses of each kind.
 
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
@@ -8,27 +8,28 @@ use support::Fault;
 
 use support::world::{World, condition, ready};
 
-/// What has to happen before it can succeed.
+/// The condition for the call to succeed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Needs {
     /// Nothing: it is retried without a resync, and the resource is `Reconciling`.
     Nothing,
-    /// A user acts: it is retried at the latest with the resync, and the resource is `Stalled`.
+    /// A user acts: it is retried with the resync at the latest, and the resource is `Stalled`.
     Action,
 }
 
 struct Row {
     code: &'static str,
     status: u16,
-    /// The call that gets the answer.
+    /// The call with this answer.
     action: &'static str,
     words: &'static str,
     reason: &'static str,
     remedy: &'static str,
     needs: Needs,
-    /// Whether the message names the code, the call, the role and the request: not where IAM's answer is not the news.
+    /// Whether the message names the code, the call, the role and the request. False where IAM's answer is not the
+    /// cause.
     quotes: bool,
-    /// Whether there is an event: not for what passes within seconds.
+    /// Whether there is an event. False for a failure that passes within seconds.
     event: bool,
 }
 
@@ -88,7 +89,7 @@ const ROWS: [Row; 11] = [
         quotes: true,
         event: true,
     },
-    // The code that stands for two things; the other is "Invalid principal".
+    // The code has two meanings; the other one is "Invalid principal".
     Row {
         code: "MalformedPolicyDocument",
         status: 400,
@@ -159,14 +160,14 @@ const ROWS: [Row; 11] = [
 
 #[tokio::test]
 async fn each_kind_of_error_has_its_condition_reason_message_and_event_and_is_retried() {
-    // A controller for each row: throttling slows all calls of one.
+    // A separate controller for each row: throttling slows all calls of one.
     futures::future::join_all(ROWS.iter().map(check)).await;
 }
 
 async fn check(row: &Row) {
     let case = format!("{} to {}", row.code, row.action);
     let mut world = match row.needs {
-        // No resync comes to help.
+        // No resync helps.
         Needs::Nothing => World::without_controller("code").await,
         Needs::Action => World::resyncing_later("code").await,
     };
@@ -203,7 +204,7 @@ async fn check(row: &Row) {
         assert!(note.contains(row.words), "{case}: {note}");
     }
 
-    // The next reconcile succeeds, and nothing but a retry leads to it.
+    // The next reconcile succeeds, and only a retry leads to it.
     world.proxy.heal();
     if row.action == "DeleteRole" {
         world.gone("events").await;

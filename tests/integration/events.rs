@@ -1,4 +1,4 @@
-//! What the telling of events costs the work: nothing, however slow the API server takes them.
+//! Events do not delay the work, however slowly the API server accepts them.
 
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::events::v1::Event;
@@ -9,7 +9,7 @@ use support::{Controller, KubeProxy, eventually, eventually_within, http_get};
 
 use support::world::{World, stack};
 
-/// More than may wait to be sent, and than there are workers.
+/// More than the queue of events holds, and more than there are workers.
 const RESOURCES: usize = 1100;
 const PATIENCE: std::time::Duration = std::time::Duration::from_mins(2);
 
@@ -22,7 +22,7 @@ async fn an_events_endpoint_that_hangs_holds_up_no_reconcile() {
         Controller::start_with_kubeconfig(stack().await, &world.options(), way.kubeconfig());
     let url = world.controller.insert(started.unwrap()).listen_url().await;
 
-    // Each is an event, at no call to IAM.
+    // Each causes an event, and no call to IAM.
     let elsewhere = "arn:aws:kinesis:us-east-1:444455556666:stream/events";
     let spec = json!({"destination": {"kinesisStreamArn": elsewhere}});
     let create = |number| {
@@ -46,7 +46,7 @@ async fn an_events_endpoint_that_hangs_holds_up_no_reconcile() {
     })
     .await;
 
-    // Taken again, they are sent again.
+    // When the API server accepts events again, they are sent again.
     way.let_go();
     let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
     let mut edits = 0;

@@ -1,5 +1,5 @@
-//! What a hostile or careless author can declare, and what others can make of a live role: each row with its verdict, and
-//! none with a write.
+//! Hostile or careless declarations, and hostile changes to a live role: each row has its verdict, and
+//! no row causes a write.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ fn source(field: &str, value: &str) -> Value {
     with("source", source)
 }
 
-/// Specs that the API server refuses, by the field that it names.
+/// Specs that the API server rejects, by the field in its message.
 fn refused() -> Vec<(&'static str, Value)> {
     let kinesis = "spec.destination.kinesisStreamArn";
     let streams = [
@@ -146,15 +146,15 @@ fn stalled(world: &World) -> Vec<(Value, &'static str, &'static str)> {
     ]
 }
 
-/// The writes, but for the `CreateRole` that IAM refused because a role of that name is there already: the role is created
-/// first and looked for when its name is taken.
+/// The writes, except the `CreateRole` that IAM rejected because the role already exists. The controller creates a role
+/// first, and observes it if its name is taken.
 pub(crate) fn writes(calls: Vec<Call>, taken: &[String]) -> Vec<Call> {
     let is_refused =
         |call: &Call| call.action == "CreateRole" && taken.contains(&call.text("RoleName"));
     calls.into_iter().filter(|call| call.is_write() && !is_refused(call)).collect()
 }
 
-/// That the controller makes a good resource ready and is well.
+/// Asserts that the controller makes a valid resource ready and is healthy.
 pub(crate) async fn works_on(world: &World) {
     world.apply("good", &world.kinesis_spec("good")).await;
     world.ready("good").await;
@@ -191,7 +191,7 @@ async fn no_hostile_spec_leads_to_a_write() {
     works_on(&world).await;
 }
 
-/// How the ownership tags of a live role are.
+/// The state of the ownership tags on a live role.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Tags {
     None,
@@ -239,7 +239,7 @@ impl Tags {
 
 type Row = (Tags, &'static str, &'static str, &'static str, &'static str);
 
-/// Tags of the live role, its path, adoption policy, whether anything may be written, and the reason that follows.
+/// Tags of the live role, its path, adoption policy, whether writes are permitted, and the resulting reason.
 const LIVE: [Row; 44] = [
     (Tags::None, "/", "Never", "Correct", "RoleNotOwned"),
     (Tags::None, "/", "Never", "Report", "RoleNotOwned"),
@@ -289,7 +289,7 @@ const LIVE: [Row; 44] = [
 
 const SERVICE_LINKED: &str = "/aws-service-role/pinpoint.amazonaws.com/";
 
-/// What is on each role, and must not be shown.
+/// The content of each role, which must not be shown.
 const SECRET: &str = "SECRET";
 
 async fn create(world: &World, row: &Row, name: &str, cluster: &str) {
@@ -317,14 +317,14 @@ async fn create(world: &World, row: &Row, name: &str, cluster: &str) {
     put.policy_document(OTHER_POLICY).send().await.unwrap();
 }
 
-/// What the events of the namespace say.
+/// The notes of the namespace's events.
 pub(crate) async fn notes(world: &World) -> Vec<String> {
     let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
     let events = events.list(&ListParams::default()).await.unwrap();
     events.into_iter().filter_map(|event| event.note).collect()
 }
 
-/// All of a role that a write can change.
+/// All parts of a role that a write can change.
 pub(crate) async fn live(world: &World, name: &str) -> String {
     let (iam, role) = (&world.iam, &world.role(name));
     let mut shown = iam.get_role().role_name(role).send().await.unwrap().role.unwrap();
@@ -371,7 +371,7 @@ async fn no_live_role_of_others_is_changed_or_shown() {
     for (number, (row, before)) in LIVE.iter().zip(before).enumerate() {
         assert_eq!(live(&world, &name(number)).await, before, "{row:?}");
     }
-    // Where nothing may be written not even a role is asked for.
+    // Where no writes are permitted, the controller does not even read the role.
     let asks = LIVE.iter().enumerate().filter(|(_, (_, _, _, writes, _))| *writes == "Correct");
     let taken: Vec<_> = asks.map(|(number, _)| world.role(&name(number))).collect();
     assert_eq!(writes(world.proxy.calls(), &taken), []);

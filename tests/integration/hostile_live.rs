@@ -1,5 +1,5 @@
-//! What others can put on a role that a resource owns: names, texts and documents that are odd, and another role in its
-//! place. All that is told of it is one bounded line, and nothing is written where nothing may be.
+//! Hostile additions to a role that a resource owns: odd names, texts and documents, and another role with its name.
+//! Reports are one bounded line each, and there are no writes where none are permitted.
 
 use aws_sdk_iam::types::Tag;
 use serde_json::{Value, json};
@@ -8,16 +8,16 @@ use support::{Fault, eventually};
 use crate::hostile::{live, notes, works_on, writes};
 use support::world::{FOREIGN_TRUST, OTHER_CLUSTER, OTHER_POLICY, POLICY, World};
 
-/// How much of the text of others a message may hold: the whole of it is far more.
+/// The longest message with text by others: the whole text is far longer.
 const LONGEST_MESSAGE: usize = 16_384;
 
-/// What ends a line, steers a terminal or turns the direction of writing.
+/// Characters that end a line, control a terminal or change the direction of writing.
 fn is_odd(c: char) -> bool {
     let turns = ['\u{200b}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
     c.is_control() || turns.iter().any(|range| range.contains(&c))
 }
 
-/// That all that the controller says of the resource, in events and in the log, is of bounded lines.
+/// Asserts that all reports on the resource, in events and in the log, consist of bounded lines.
 async fn is_readable(world: &World, name: &str) {
     let status = world.resources.get(name).await.unwrap().status.unwrap();
     let mut said: Vec<_> = status.conditions.into_iter().map(|told| told.message).collect();
@@ -25,7 +25,7 @@ async fn is_readable(world: &World, name: &str) {
         said.extend([Some(drifted.path), drifted.desired, drifted.live].into_iter().flatten());
     }
     said.extend(notes(world).await);
-    // Each is a line of its own.
+    // Each is a separate line.
     said.extend(world.log().lines().map(str::to_owned));
     for text in said {
         assert!(!text.contains(is_odd), "{name}: {text:?}");
@@ -33,7 +33,7 @@ async fn is_readable(world: &World, name: &str) {
     }
 }
 
-/// Makes a resource that only reports, all of it, of a role that is as declared.
+/// Creates a resource that only reports, with a role that matches the spec.
 async fn reporting(world: &World, name: &str) {
     let mut spec = world.kinesis_spec(name);
     world.apply(name, &spec).await;
@@ -48,7 +48,7 @@ async fn request(world: &World, name: &str) {
     world.annotate(name, "streamrole.dev/reconcile-requested-at", "now").await;
 }
 
-/// Permissions policies as IAM might show them.
+/// Permissions policies as IAM could show them.
 fn documents() -> [(&'static str, String); 14] {
     let long = "x".repeat(10_000);
     let statement = |field: &str, value: &str| {
@@ -114,7 +114,7 @@ async fn odd_documents_on_a_role_are_reported_in_readable_lines_and_left_alone()
     works_on(&world).await;
 }
 
-/// Names and texts that IAM does not take, as far as it says; whoever stands in for it may.
+/// Names and texts that IAM rejects by its documentation; other implementations can accept them.
 fn texts() -> [(&'static str, String); 5] {
     [
         ("lines", "a\nb\tc".into()),
@@ -149,7 +149,7 @@ async fn odd_names_of_policies_and_descriptions_are_told_in_readable_lines() {
     }
     assert_eq!(writes(world.proxy.calls(), &[]), []);
 
-    // Where it may be, all of it is removed, and that is told as well.
+    // Where it is permitted, all of it is removed, and that is reported too.
     for (name, _) in texts() {
         let mut spec = world.kinesis_spec(name);
         spec["exclusivePolicies"] = true.into();
@@ -172,7 +172,7 @@ async fn odd_names_of_policies_and_descriptions_are_told_in_readable_lines() {
 
 const SECRET: &str = "SECRET";
 
-/// Deletes the role and makes another under its name, with these tags.
+/// Deletes the role and creates another one with its name and these tags.
 async fn recreate(world: &World, name: &str, tags: &[(&str, &str)]) {
     let role = world.role(name);
     let delete = world.iam.delete_role_policy().role_name(&role).policy_name(POLICY);
@@ -221,7 +221,7 @@ async fn another_role_under_the_name_of_one_s_own_is_not_taken_for_it() {
         request(&world, name).await;
         let reason = match name {
             "untagged" => "RoleNotOwned",
-            // The tags are the proof, and only who may write them can copy them.
+            // The tags are the proof, and only a principal that can write them can copy them.
             "copied" => break,
             _ => "RoleOwnedByAnother",
         };

@@ -1,4 +1,4 @@
-//! What can be made of a resource besides its spec: metadata of any size, odd annotations, and a status that others wrote.
+//! Hostile parts of a resource besides its spec: metadata of any size, odd annotations, and a status by others.
 
 use aws_sdk_iam::types::Tag;
 use kube::api::{Patch, PatchParams};
@@ -19,7 +19,7 @@ async fn apply_with(world: &World, metadata: Value, spec: &Value) {
     world.resources.patch(&name, &params, &Patch::Apply(manifest)).await.unwrap();
 }
 
-/// Finalizers that nobody takes off.
+/// Finalizers that are never removed.
 fn finalizers(many: usize) -> Vec<String> {
     (0..many).map(|number| format!("example.com/hold-{number}")).collect()
 }
@@ -63,7 +63,7 @@ async fn metadata_of_any_size_costs_a_resource_no_more_calls_than_a_plain_one() 
 #[tokio::test]
 async fn finalizers_by_the_thousand_keep_no_resource_from_its_role_and_no_role_alive() {
     let world = World::new("many-finalizers").await;
-    // There before the controller's own, and added after it.
+    // Present before the controller's own, and added after it.
     let metadata = json!({"name": "before", "finalizers": finalizers(5000)});
     apply_with(&world, metadata, &world.kinesis_spec("before")).await;
     world.ready("before").await;
@@ -138,7 +138,7 @@ async fn forge(world: &World, name: &str, status: &Value) {
 /// Keys, without their prefix, and values.
 type Tags<'a> = &'a [(&'a str, &'a str)];
 
-/// Somebody's role with these ownership tags; gives its id.
+/// Creates a role with these ownership tags, and returns its id.
 async fn create_role(world: &World, role: &str, tags: Tags<'_>) -> String {
     world.create_foreign_role(role).await;
     for (key, value) in tags {
@@ -185,7 +185,7 @@ async fn a_forged_role_id_gives_no_role_that_iam_was_not_told_to_give() {
     for ((name, _, reason, part), before) in rows.iter().zip(before) {
         world.says(name, "False", reason, part).await;
         assert_eq!(live(&world, name).await, before, "{name}");
-        // Nor does its deletion follow.
+        // Its deletion does not use it either.
         world.proxy.forget_calls();
         world.delete(name).await;
         match *reason {
@@ -197,7 +197,7 @@ async fn a_forged_role_id_gives_no_role_that_iam_was_not_told_to_give() {
     works_on(&world).await;
 }
 
-/// A role of this cluster carries its tag, so IAM cannot tell who in the cluster has it.
+/// A role of this cluster carries its tag, so IAM cannot distinguish which resource in the cluster owns it.
 #[tokio::test]
 async fn a_forged_role_id_gives_only_what_this_cluster_left_behind() {
     let mut world = World::under("forged-left", &[CONTROLLER_POLICY]).await;
@@ -237,12 +237,12 @@ async fn a_forged_status_is_no_reason_to_believe_in_a_role() {
         ("absent", json!({"observedGeneration": 1, "conditions": [synced(1)], "adopted": true})),
     ];
     for (name, status) in &rows {
-        // As one that has nothing left to do.
+        // As an object with nothing left to do.
         let metadata = json!({"name": name, "finalizers": [FINALIZER]});
         apply_with(&world, metadata, &world.kinesis_spec(name)).await;
         forge(&world, name, status).await;
     }
-    // The name that another resource's role has.
+    // The name of another resource's role.
     world.create_foreign_role(&world.role("victim")).await;
     let victim = live(&world, "victim").await;
     let unnamed = json!({"destination": world.kinesis_spec("x")["destination"]});
@@ -259,7 +259,7 @@ async fn a_forged_status_is_no_reason_to_believe_in_a_role() {
         .await;
         let own = world.iam.get_role().role_name(world.role(name)).send().await.unwrap();
         let id = own.role.map(|role| role.role_id);
-        // What was forged says ready, too.
+        // The forged status also reports ready.
         eventually(&format!("{name} to name its own role"), || async {
             let status = world.resources.get(name).await.unwrap().status.unwrap();
             if status.role_id == id { Ok(()) } else { Err(format!("{status:?}")) }
@@ -274,7 +274,7 @@ async fn a_forged_status_is_no_reason_to_believe_in_a_role() {
     assert_eq!(live(&world, "victim").await, victim);
     assert!(!world.log().contains(['\u{202e}', '\u{1b}']), "{}", world.log());
 
-    // Whether a role was adopted is on the role.
+    // The role's tag records whether it was adopted.
     let mut spec = world.kinesis_spec("victim");
     spec["adoptionPolicy"] = "Adopt".into();
     world.apply("victim", &spec).await;

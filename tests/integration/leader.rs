@@ -1,5 +1,5 @@
-//! Two replicas: one works, the other stands by, and what was the leader never works beside the one that is.
-//! How long a hand-over takes under load is in `tests/hand_over.rs`.
+//! Two replicas: one leads, the other is on standby, and a former leader never works beside the current one.
+//! `tests/hand_over.rs` measures the handover under load.
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
@@ -26,7 +26,7 @@ async fn describe(world: &World, text: &str) {
     world.apply("events", &spec).await;
 }
 
-/// From now on the requests about the Lease that go by this way are held.
+/// From now on, requests about the Lease through this proxy are held.
 fn hold_lease(way: &KubeProxy) {
     for method in ["GET", "POST", "PUT"] {
         way.hold(method, "/leases");
@@ -83,7 +83,7 @@ async fn a_leader_that_was_stopped_for_a_while_makes_no_call_once_it_goes_on() {
     let world = world("stopped-leader").await;
     let stale = Replica::start(&world).await;
     stale.leads().await;
-    // It has a call under way that it would make again.
+    // It has a call in progress that it would retry.
     stale.proxy.inject("PutRolePolicy", None, Fault::Hang);
     world.apply("events", &world.kinesis_spec("events")).await;
     stale.proxy.saw("PutRolePolicy").await;
@@ -94,7 +94,7 @@ async fn a_leader_that_was_stopped_for_a_while_makes_no_call_once_it_goes_on() {
     let fresh = Replica::start(&world).await;
     fresh.leads().await;
     world.ready("events").await;
-    // It hears of work to do as soon as it goes on.
+    // It observes work to do as soon as it resumes.
     world.apply("second", &world.kinesis_spec("second")).await;
     world.ready("second").await;
     let version = world.resources.get("second").await.unwrap().metadata.resource_version;
@@ -166,7 +166,7 @@ async fn a_lease_that_is_deleted_under_its_holder_lets_no_other_work_beside_it()
     let old = Replica::by_way_of(&world, way.kubeconfig()).await;
     old.leads().await;
     let held_by = holder(&world).await;
-    // The other one has seen the Lease.
+    // The other replica has observed the Lease.
     others_way.hold("GET", "/leases");
     let other = Replica::by_way_of(&world, others_way.kubeconfig()).await;
     others_way.holds(1).await;
@@ -176,7 +176,7 @@ async fn a_lease_that_is_deleted_under_its_holder_lets_no_other_work_beside_it()
     world.apply("events", &world.kinesis_spec("events")).await;
     world.ready("events").await;
 
-    // Its holder makes it anew and goes on.
+    // Its holder recreates it and continues.
     leases(&world).delete("streamrole", &DeleteParams::default()).await.unwrap();
     eventually("the Lease to be there again", || async {
         let lease = leases(&world).get_opt("streamrole").await.unwrap();
@@ -188,7 +188,7 @@ async fn a_lease_that_is_deleted_under_its_holder_lets_no_other_work_beside_it()
     world.ready("events").await;
     other.stands_by().await;
 
-    // One that cannot works on until its claim ends, and the other waits for that.
+    // A replica that cannot renew works until its claim ends, and the other waits for that.
     hold_lease(&way);
     way.holds(1).await;
     leases(&world).delete("streamrole", &DeleteParams::default()).await.unwrap();

@@ -1,7 +1,6 @@
-//! The controller's own binary against a real kube-apiserver with RBAC on and moto's IAM. It runs
-//! under a service account that is bound to the shipped `ClusterRole` and to nothing else, and IAM refuses it
-//! what the shipped policies do not allow. Each test has its own namespace, role names, controller and proxy,
-//! so all run side by side on one stack.
+//! The controller's binary against a real kube-apiserver with RBAC and moto's IAM. It runs under a service account with
+//! only the shipped `ClusterRole`, and IAM denies what the shipped policies do not allow. Each test has its own
+//! namespace, role names, controller and proxy, so all tests run concurrently on one stack.
 
 #![allow(
     clippy::unwrap_used,

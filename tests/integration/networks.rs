@@ -1,4 +1,4 @@
-//! Networks as people have them: proxies, certificates of their own, and answers of what is on the way.
+//! Networks as users have them: proxies, private certificates, and answers from devices on the way.
 
 use futures::future::join_all;
 use support::{Canned, Controller, Fault, ForwardProxy, TlsFront, eventually};
@@ -16,7 +16,7 @@ async fn aws_is_asked_by_way_of_the_proxy_under_the_certificates_that_are_named(
     let proxy = ForwardProxy::start(&[(&format!("{HOST}:443"), front.address())]).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("ca.pem");
-    // What cannot be read beside it is passed over.
+    // Unreadable certificates beside it are skipped.
     let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     std::fs::write(&bundle, format!("{odd}{}", front.authority())).unwrap();
     let bundle = bundle.to_str().unwrap();

@@ -1,5 +1,5 @@
-//! What a role grants after every single write of an update: never more than before it or after it, but for the one moment
-//! after a boundary is replaced, when the documents are still the old ones.
+//! The grants of a role after each write of an update: never more than before or after the update. The exception is the
+//! state after a boundary is replaced, when the documents are still the old ones.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use streamrole::policy::Document;
 
 use support::world::{POLICY, World, decoded};
 
-/// What bears on what a role grants, as IAM has it.
+/// The parts of a role that affect what it grants.
 #[derive(Clone, Debug)]
 struct Moment {
     trust: Value,
@@ -48,7 +48,7 @@ async fn no_moment_of_an_update_grants_more_than_before_or_after_it() {
     let stream = |name: &str| json!({"kinesisStreamArn": support::world::kinesis_arn(name)});
     let with_key = |name: &str| json!({"kinesisStreamArn": support::world::kinesis_arn(name), "kmsKeyArn": "arn:aws:kms:us-east-1:111122223333:key/1"});
     let boundary = |name: &str| json!(format!("arn:aws:iam::111122223333:policy/{name}"));
-    // Each is an edit of the one before.
+    // Each is an edit of the previous one.
     let specs = [
         json!({"destination": stream("a")}),
         json!({"destination": with_key("a"), "source": account("us-east-1")}),

@@ -1,4 +1,4 @@
-//! Ownership tags that others strip or rewrite, and roles that outlive their resource.
+//! Ownership tags that others remove or rewrite, and roles that outlive their resource.
 
 use aws_sdk_iam::types::Tag;
 use kube::api::{Patch, PatchParams};
@@ -29,7 +29,7 @@ async fn whoever_writes_the_status_cannot_have_ownership_tags_taken_off() {
         }
     })
     .await;
-    // What else others wrote stays, and costs no more calls.
+    // Other changes by others stay, and cost no more calls.
     world.ready("events").await;
     world.resyncs(1).await;
     world.proxy.forget_calls();
@@ -40,7 +40,7 @@ async fn whoever_writes_the_status_cannot_have_ownership_tags_taken_off() {
     assert_eq!(others, Vec::<String>::new(), "{}", world.log());
     assert_eq!(world.tags(&role).await, before);
 
-    // A condition of others' is left alone, is no metric, and no reason to write.
+    // A condition by others is left unchanged, is not a metric, and does not cause a write.
     let params = PatchParams::apply("foreign").force();
     let patch = Patch::Apply(
         json!({"apiVersion": "streamrole.dev/v1alpha1", "kind": "PinpointEventStreamRole",
@@ -65,7 +65,7 @@ async fn a_role_whose_resource_others_let_go_is_told_of_and_counted() {
     world.ready("events").await;
     world.apply("other", &world.kinesis_spec("other")).await;
     world.ready("other").await;
-    // Held by an error of IAM's, it is let go by hand.
+    // An IAM error blocks the deletion; a user removes the finalizer.
     let fault = support::Fault::answer(403, "AccessDenied", "not now");
     world.proxy.inject("ListInstanceProfilesForRole", None, fault);
     world.delete("events").await;
@@ -86,7 +86,7 @@ async fn a_role_whose_resource_others_let_go_is_told_of_and_counted() {
     let said = "carry this cluster's ownership tags but no resource declares them: orphans-events";
     assert_eq!(world.log().matches(said).count(), 1, "{}", world.log());
 
-    // Its resource is back, and has it back.
+    // Its resource is recreated and owns it again.
     world.apply("events", &world.kinesis_spec("events")).await;
     world.ready("events").await;
     eventually("no orphan to be counted", || async {

@@ -1,5 +1,5 @@
-//! The Helm chart and the Kustomize base, rendered by Helm's and Kustomize's own code (tests/packages, in Go): the API
-//! server takes them, they ask for no more rights than the code does, and the binary understands its arguments.
+//! The Helm chart and the Kustomize base, rendered by Helm's and Kustomize's own code (tests/packages, in Go). The API
+//! server accepts them, they need no more permissions than the code does, and the binary accepts their arguments.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,7 +20,7 @@ use support::world::{World, binary, kubectl, stack};
 
 static RENDERED: OnceCell<PathBuf> = OnceCell::const_new();
 
-/// The folder with everything that was rendered.
+/// The folder with all rendered packages.
 async fn rendered() -> &'static Path {
     let render = || async {
         let folder = stack().await.scratch("packages");
@@ -51,14 +51,14 @@ fn deployment(documents: &[Value]) -> Deployment {
     deployment
 }
 
-/// The controller's pod and, of the chart, the one of `helm test`.
+/// The controller's pod and, for the chart, the pod of `helm test`.
 fn pods(documents: &[Value]) -> Vec<PodSpec> {
     let controller = deployment(documents).spec.unwrap().template.spec;
     let tests: Vec<Pod> = of_kind(documents, "Pod");
     controller.into_iter().chain(tests.into_iter().filter_map(|pod| pod.spec)).collect()
 }
 
-/// Those of our own container, which comes before what the user adds.
+/// The arguments of our own container, which precedes the user's additions.
 fn arguments(pod: PodSpec) -> Vec<String> {
     pod.containers.into_iter().next().unwrap().args.unwrap()
 }
@@ -79,7 +79,7 @@ const ALL: [&str; 10] = [
 #[tokio::test]
 async fn the_api_server_takes_both_package_forms() {
     let world = World::without_controller("packages").await;
-    // What the Prometheus operator brings.
+    // The kinds of the Prometheus operator.
     for (kind, plural) in
         [("ServiceMonitor", "servicemonitors"), ("PrometheusRule", "prometheusrules")]
     {
@@ -157,7 +157,7 @@ async fn the_binary_understands_the_arguments_of_both_package_forms() {
                 }
             }
             let mut command = Command::new(binary());
-            // It comes as far as looking for a cluster.
+            // It gets as far as looking for a cluster.
             command.args(&arguments).env_clear().env("KUBECONFIG", "/nonexistent");
             let run = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
             let said = String::from_utf8_lossy(&run.stderr);
@@ -213,8 +213,8 @@ async fn the_packages_install_the_crd_that_the_code_declares() {
     }
 }
 
-/// The rules that `edit` has once these `ClusterRole`s are installed: the controller manager, which the stack does not
-/// run, gathers them by label.
+/// The rules of `edit` once these `ClusterRole`s are installed. The controller manager, which the stack does not run,
+/// collects them by label.
 async fn rules_of_edit(world: &World, installed: &[ClusterRole]) -> Vec<PolicyRule> {
     let cluster_roles: Api<ClusterRole> = Api::all(world.client.clone());
     let edit = cluster_roles.get("edit").await.unwrap();
@@ -229,7 +229,7 @@ async fn rules_of_edit(world: &World, installed: &[ClusterRole]) -> Vec<PolicyRu
     selected.flat_map(|role| role.rules.clone().unwrap_or_default()).collect()
 }
 
-/// Lets the user `user` do in the namespace what these rules allow.
+/// Permits the user `user` in the namespace what these rules allow.
 async fn allow(world: &World, user: &str, rules: Vec<PolicyRule>) {
     let name = &format!("{}-{user}", world.namespace);
     let cluster_roles: Api<ClusterRole> = Api::all(world.client.clone());
@@ -246,7 +246,7 @@ async fn allow(world: &World, user: &str, rules: Vec<PolicyRule>) {
     bindings.create(&PostParams::default(), &binding).await.unwrap();
 }
 
-/// What the API server says when the user does this in this namespace: nothing when it lets the user.
+/// The API server's denial of this request by the user in this namespace; nothing when it permits the request.
 async fn refusal(user: &str, namespace: &str, arguments: &[&str]) -> Option<String> {
     let mut kubectl = stack().await.kubectl();
     kubectl.args(["--as", user, "-n", namespace]).args(arguments);
@@ -278,7 +278,7 @@ async fn only_those_who_are_given_it_are_authors_unless_all_editors_are() {
         assert_eq!(refused.is_none(), editors_are_authors, "{name}: {refused:?}");
         assert!(refused.is_none_or(|said| said.contains("Forbidden")), "{name}");
 
-        // The ClusterRole that is there to be bound suffices by itself.
+        // The ClusterRole for bindings is sufficient on its own.
         let author = &format!("author-{name}");
         let of_authors = |role: &ClusterRole| role.name_any() == "streamrole-edit";
         let of_authors = installed.into_iter().find(of_authors).unwrap();

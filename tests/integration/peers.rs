@@ -1,4 +1,4 @@
-//! Where other controllers for IAM roles hurt their users: each test shows that this one does not.
+//! Known problems of other controllers for IAM roles: each test shows that this one does not have the problem.
 
 use kube::ResourceExt as _;
 use serde_json::json;
@@ -12,7 +12,7 @@ async fn policies_are_compared_by_meaning_so_nothing_loops_and_no_drift_is_misse
     let role = world.role("events");
     world.apply("events", &world.kinesis_spec("events")).await;
     let settled = version(&world.ready("events").await);
-    // The same in other words: no list where there was one, another case, a Sid, another order.
+    // An equivalent document: no list where there was one, another case, a Sid, another order.
     let same = json!({"Statement": [{
         "Sid": "Renamed", "Resource": kinesis_arn("events"), "Effect": "Allow",
         "Action": ["KINESIS:describestream", "kinesis:PutRecords", "kinesis:PutRecords"],
@@ -24,7 +24,7 @@ async fn policies_are_compared_by_meaning_so_nothing_loops_and_no_drift_is_misse
     assert!(world.proxy.calls().iter().all(|call| !call.is_write()), "{:?}", world.proxy.actions());
     assert_eq!(version(&world.resources.get("events").await.unwrap()), settled);
 
-    // As many actions and as many different ones as declared, but not the declared ones.
+    // The same number of different actions as declared, but other ones.
     let other = same.to_string().replace("KINESIS:describestream", "kinesis:GetRecords");
     let put = world.iam.put_role_policy().role_name(&role).policy_name(POLICY);
     put.policy_document(other).send().await.unwrap();
@@ -45,7 +45,7 @@ async fn a_plus_stays_a_plus_in_names_documents_and_tags() {
     assert_eq!(live.description.as_deref(), Some("1+1 = 2%20"));
     assert_eq!(world.tags(&role).await.get("sum").map(String::as_str), Some("1+1"));
 
-    // A plus in the live document is a plus too, so this one is not taken for the declared one.
+    // A plus in the live document is a plus too, so this one does not match the declared one.
     let stream = kinesis_arn("events");
     let plus = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": ["kinesis:PutRecords", "kinesis:DescribeStream"], "Resource": format!("{stream}+b")}});
     let put = world.iam.put_role_policy().role_name(&role).policy_name(POLICY);
@@ -61,7 +61,7 @@ async fn a_tag_whose_value_or_case_changed_is_not_lost() {
     spec["tags"] = json!({"team": "marketing", "stage": "test", "old": "x"});
     world.apply("events", &spec).await;
     world.ready("events").await;
-    // One value changes, one key changes its case, one key goes.
+    // One value changes, one key changes its case, one key is removed.
     spec["tags"] = json!({"team": "sales", "Stage": "live"});
     world.apply("events", &spec).await;
     world.ready("events").await;
@@ -77,7 +77,7 @@ async fn ready_is_not_written_before_the_permissions_policy_is_on_the_role() {
     world.proxy.inject("PutRolePolicy", None, Fault::Hang);
     world.start_controller().await;
     world.apply("events", &world.kinesis_spec("events")).await;
-    // The SDK gives an attempt up after 10 s and makes another: all that time nobody may be told Ready.
+    // The SDK drops an attempt after its timeout and makes another. Until then, Ready must not be true.
     eventually("a second attempt", || async {
         let attempts = world.proxy.actions().iter().filter(|a| *a == "PutRolePolicy").count();
         let resource = world.resources.get("events").await.unwrap();

@@ -1,5 +1,5 @@
-//! The controller's own rights in IAM. In every test of this binary IAM refuses what the shipped policies do not
-//! allow, with their conditions on tags; here is whether they allow anything that is not needed.
+//! The controller's own permissions in IAM. In every test of this binary, IAM denies what the shipped policies do not
+//! allow, including their conditions on tags. This file tests that they allow nothing that is not needed.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use support::world::{
 
 const OTHER_BOUNDARY: &str = "arn:aws:iam::111122223333:policy/other-boundary";
 
-/// Has a controller do all its kinds of work.
+/// Makes a controller do all kinds of work.
 async fn all_work(world: &mut World) {
     world.start_controller().await;
 
@@ -24,7 +24,7 @@ async fn all_work(world: &mut World) {
     world.apply("events", &spec).await;
     world.ready("events").await;
 
-    // Each part drifts, and other policies come on the role.
+    // Each part drifts, and the role gets other policies.
     let role = world.role("events");
     let iam = &world.iam;
     let trust = iam.update_assume_role_policy().role_name(&role);
@@ -42,7 +42,7 @@ async fn all_work(world: &mut World) {
     world.event("events", "DriftRepaired").await;
     world.ready("events").await;
 
-    // An edit that takes away.
+    // An edit that removes something.
     let less = world.kinesis_spec("events");
     world.apply("events", &less).await;
     world.ready("events").await;
@@ -91,7 +91,7 @@ async fn without_the_right_to_list_roles_all_else_is_done_one_by_one() {
     assert!(denied.iter().any(|action| action == "ListRoles"), "it tries: {denied:?}");
 }
 
-/// A world whose IAM demands [`BOUNDARY`] of every role that is written to.
+/// A world whose IAM requires [`BOUNDARY`] on every role that is written.
 async fn bounded(test: &str) -> World {
     let policies = [CONTROLLER_POLICY, ADOPTION_POLICY, BOUNDARY_POLICY];
     let mut world = World::under(test, &policies).await;
@@ -124,7 +124,7 @@ async fn under_a_demanded_boundary_it_is_replaced_together_with_permissions_that
     spec["destination"]["kmsKeyArn"] = "arn:aws:kms:us-east-1:111122223333:key/1".into();
     world.apply("events", &spec).await;
     world.ready("events").await;
-    // As if the demanded boundary had been another one so far.
+    // As if another boundary had been required so far.
     swap_boundary(&world, &role).await;
 
     world.apply("events", &bounded_spec(&world)).await;
@@ -185,7 +185,7 @@ async fn under_a_demanded_boundary_a_role_that_lost_it_is_deleted() {
     world.gone("events").await;
     assert!(!world.role_exists(&role).await);
 
-    // Nothing that a resource declares may keep it, such as a boundary that its role cannot have.
+    // No declared value can block it, such as a boundary that its role cannot have.
     world.apply("events", &bounded_spec(&world)).await;
     world.ready("events").await;
     let mut spec = bounded_spec(&world);

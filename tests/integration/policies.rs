@@ -1,5 +1,4 @@
-//! The admission policies that are shipped, on the real API server: what each refuses, in which words, and what it
-//! leaves alone.
+//! The shipped admission policies on the real API server: what each denies, with which message, and what it permits.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
@@ -43,10 +42,10 @@ async fn under(test: &str, policies: &str) -> World {
     world
 }
 
-/// Waits until the policy is in force: this spec is refused, and with all of these words.
+/// Waits until the policy is in force: it denies this spec, and the message has all of these words.
 async fn refused(world: &World, name: &str, spec: &Value, words: &[&str]) {
     eventually(&format!("{name} to be refused"), || async {
-        // A dry run: until the policy is in force it would be stored.
+        // A dry run: until the policy is in force the object would be stored.
         let manifest = manifest(&json!({"name": name}), spec);
         let params = PatchParams::apply("user").dry_run();
         match world.resources.patch(name, &params, &Patch::Apply(manifest)).await {
@@ -70,7 +69,7 @@ async fn accepted(world: &World, name: &str, spec: &Value) {
     .await;
 }
 
-/// Gives the world's namespace this metadata.
+/// Applies this metadata to the world's namespace.
 async fn mark(world: &World, metadata: Value) {
     let namespaces: Api<Namespace> = Api::all(world.client.clone());
     let patch = Patch::Merge(json!({"metadata": metadata}));
@@ -85,7 +84,7 @@ async fn set_parameter(world: &World, key: &str, value: Value) {
     config_maps.patch("streamrole-policies", &params, &patch).await.unwrap();
 }
 
-/// Each of these values of a parameter denies a spec that a good value allows, and the message names the key.
+/// Each of these values of a parameter denies a spec that a valid value allows, and the message names the key.
 async fn malformed_values_deny(world: &World, key: &str, good: &Value, bad: &[&str]) {
     let values = bad.iter().map(|text| (json!(text), "malformed"));
     let absent = [(json!(""), "missing or empty"), (Value::Null, "missing or empty")];
@@ -134,13 +133,13 @@ async fn default_names_that_are_cut_are_judged_as_they_will_be() {
     let prefix = |prefix: &str| json!({"annotations": {"streamrole.dev/role-name-prefix": prefix}});
     refused(&world, "events", &with(&unnamed, "roleName", json!("admin")), &["admin"]).await;
 
-    // "cut-names-" and 54 characters are 64: IAM gets this name as it is.
+    // "cut-names-" and 54 characters are 64: IAM gets this name unchanged.
     let whole = "a".repeat(54);
     world.apply(&whole, &unnamed).await;
     let cut = "b".repeat(55);
     world.apply(&cut, &unnamed).await;
 
-    // The first 39 characters and the hyphen are known, what follows is not.
+    // The first 39 characters and the hyphen are known; the rest is not.
     let known = format!("cut-names-{}", "b".repeat(29));
     let name = format!("named {known}-<hash>");
     mark(&world, prefix(&format!("{known}b"))).await;
@@ -152,7 +151,7 @@ async fn default_names_that_are_cut_are_judged_as_they_will_be() {
     refused(&world, &cut, &with(&unnamed, "description", json!("x")), &words).await;
     mark(&world, prefix(&format!("{known}-"))).await;
     accepted(&world, &cut, &with(&unnamed, "description", json!("x"))).await;
-    // A name that is not cut is compared whole.
+    // A name that is not cut is compared as a whole.
     mark(&world, prefix(&format!("cut-names-{}", "a".repeat(54)))).await;
     accepted(&world, &whole, &with(&unnamed, "description", json!("x"))).await;
 }
@@ -249,7 +248,7 @@ async fn every_role_has_one_of_the_listed_boundaries() {
     .await;
     let another = json!("arn:aws:iam::aws:policy/ReadOnlyAccess");
     accepted(&world, "another", &with(&spec, "permissionsBoundaryArn", another)).await;
-    // Without the check, "none" would allow roles that have no boundary.
+    // Without the check, "none" would permit roles without a boundary.
     let (twice, with_none) = (format!("{arn}  {arn}"), format!("{arn} none"));
     let bad = [&*twice, &with_none, "none", "arn:aws:iam::111122223333:role/admin"];
     for good in [&right, &spec] {
@@ -306,7 +305,7 @@ async fn roles_are_adopted_only_from_namespaces_that_are_labelled_for_it() {
         refuses("Adopt").await;
         refuses("TakeOver").await;
     }
-    // What was stored can be edited only to what is allowed now.
+    // A stored object can only be edited to an allowed value.
     let edited = with(&adopting("TakeOver"), "description", json!("edited"));
     refused(&world, "take-over", &edited, &["spec.adoptionPolicy is TakeOver"]).await;
     world.annotate("take-over", "streamrole.dev/paused", "true").await;
@@ -339,7 +338,7 @@ async fn fields_that_destroy_need_a_label_each() {
         refuses(field, value, label).await;
         mark(&world, json!({"labels": {&key: "allowed"}})).await;
         accepted(&world, label, &with(&spec, field, value.clone())).await;
-        // One label does not stand for another.
+        // One label does not replace another.
         for (field, value, other) in &cases {
             if other != label {
                 refuses(field, value, other).await;
@@ -350,7 +349,7 @@ async fn fields_that_destroy_need_a_label_each() {
     }
 }
 
-/// What kubectl says when a user applies this spec.
+/// kubectl's output when a user applies this spec.
 async fn kubectl_apply(world: &World, spec: &Value, options: &[&str]) -> String {
     let manifest = manifest(&json!({"name": "events"}), spec);
     let file = stack().await.scratch(&format!("{}.json", world.namespace));

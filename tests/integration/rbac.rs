@@ -1,5 +1,5 @@
-//! The controller's rights in the cluster: what goes wrong without each single verb of the shipped
-//! `ClusterRole`, and that it is said. Each case has a service account with a `ClusterRole` of its own.
+//! The controller's permissions in the cluster: what fails without each verb of the shipped `ClusterRole`, and that the
+//! failure is reported. Each case has a service account with a separate `ClusterRole`.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ use support::world::{World, stack};
 
 const ACCOUNT: &str = "controller";
 
-/// What cannot be done without a verb.
+/// The function that fails without a verb.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Need {
     Start,
@@ -76,7 +76,7 @@ fn shipped() -> Vec<PolicyRule> {
     [everywhere.rules.unwrap(), lease.rules.unwrap()].concat()
 }
 
-/// A world whose controller has an account of its own.
+/// A world whose controller has a separate account.
 struct Case {
     world: World,
     missing: &'static Right,
@@ -103,8 +103,7 @@ impl Case {
         Self { world, missing, kubeconfig }
     }
 
-    /// Gives the account the shipped rules, with the verb or without, and returns once the API server goes
-    /// by them.
+    /// Grants the account the shipped rules, with the verb or without it, and returns once the API server applies them.
     async fn grant(&self, with: bool) {
         let Right { group, resource, verb, .. } = *self.missing;
         let mut rules = shipped();
@@ -180,7 +179,7 @@ impl Case {
         .await;
     }
 
-    /// Waits for a line of the log with all of `words` and gives how many there are.
+    /// Waits for a line of the log with all of `words` and returns the number of such lines.
     async fn says(&self, words: &[&str]) -> usize {
         eventually(&format!("the controller to say {words:?}"), || async {
             let log = self.world.log();
@@ -282,7 +281,7 @@ async fn without(missing: &'static Right) {
             tunnel.cut();
             case.says(&words).await;
             world.apply("events", &spec).await;
-            // It lives, and in a second or two it would have heard.
+            // It lives, and would have observed the change within a second or two.
             world.resyncs(2).await;
             assert!(!world.role_exists(&world.role("events")).await, "it was not told");
         }

@@ -1,4 +1,4 @@
-//! What a controller says when something is missing at its start.
+//! The controller's reports when something is missing at startup.
 
 use std::process::{Command, Stdio};
 
@@ -128,7 +128,7 @@ async fn missing_aws_settings_are_said_with_their_remedy() {
     assert_ne!(controller.wait().unwrap(), 0, "waiting cannot help");
 }
 
-/// What `streamrole check` says as this user of the cluster, and whether all is well.
+/// The output of `streamrole check` as this user of the cluster, and whether it succeeded.
 async fn checked(world: &World, kubeconfig: &std::path::Path, flags: &[&str]) -> (bool, String) {
     let mut check = Command::new(binary());
     check.arg("check").args(flags).env("KUBECONFIG", kubeconfig);
@@ -169,14 +169,14 @@ async fn a_check_says_what_is_there_and_what_is_missing_and_changes_nothing() {
 #[tokio::test]
 async fn health_and_metrics_tell_how_it_is_doing() {
     let mut world = World::resyncing_later("health").await;
-    // A fault that passes makes a throttled call; the shared stack's IAM throttles nobody.
+    // A temporary fault causes a throttled call; the shared stack's IAM throttles no calls.
     world.proxy.inject("CreateRole", None, Fault::answer(400, "Throttling", "Rate exceeded"));
     world.start_controller().await;
     world.apply("events", &world.kinesis_spec("events")).await;
     world.proxy.saw("CreateRole").await;
     world.proxy.heal();
     world.ready("events").await;
-    // What comes before the first resync after Ready may be the end of the creation.
+    // Calls before the first resync after Ready can belong to the end of the creation.
     world.resyncs(2).await;
     world.tamper(&world.role("events")).await;
     world.event("events", "DriftRepaired").await;
@@ -219,7 +219,7 @@ async fn health_and_metrics_tell_how_it_is_doing() {
     documented.sort();
     assert_eq!(documented, shown, "docs/metrics.md names each metric with its type");
 
-    // Prometheus' own parsers, and what alerts and the dashboard ask for.
+    // Prometheus' own parsers, and the queries of alerts and the dashboard.
     let file = stack().await.scratch("exposition");
     std::fs::write(&file, &metrics).unwrap();
     let checks = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alerts");

@@ -1,5 +1,5 @@
-//! One resource through every state, as people and tools see it: conditions, what kubectl prints, events, and
-//! the verdicts of kstatus (which Flux waits for) and Argo CD, by their own code (tests/gitops, in Go).
+//! One resource in every state, as users and tools see it: conditions, kubectl's output, events, and the verdicts of
+//! kstatus (which Flux waits for) and Argo CD, by their own code (tests/gitops, in Go).
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -36,7 +36,7 @@ async fn verdicts() -> &'static Path {
         .await
 }
 
-/// What kstatus and Argo CD say of the resource as the API server has it.
+/// The verdicts of kstatus and Argo CD on the resource as the API server returns it.
 async fn judged(world: &World, name: &str) -> (String, String) {
     let stored = kubectl(world, &["get", "pesr", name, "-o", "json"]).await;
     let stored: Value = serde_json::from_str(&stored).unwrap();
@@ -182,7 +182,7 @@ async fn a_conflict_is_a_failure_to_all_tools() {
 
 #[tokio::test]
 async fn the_gitops_examples_hold_what_they_are_documented_to_hold() {
-    // Go does not see that the files outside of its module changed.
+    // Go does not notice changed files outside of its module.
     go(&["test", "-count=1", "./..."]);
 }
 
@@ -192,7 +192,7 @@ async fn samples_that_were_applied_twice_show_no_difference() {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/samples");
     for sample in ["kinesis.yaml", "firehose.yaml"] {
         let text = std::fs::read_to_string(samples.join(sample)).unwrap();
-        // Role names are one to an account, and other tests use the samples too.
+        // Role names are unique in an account, and other tests use the samples too.
         let text = text.replace("roleName: ", "roleName: samples-twice-");
         let path = stack().await.scratch(&format!("twice-{sample}"));
         std::fs::write(&path, &text).unwrap();

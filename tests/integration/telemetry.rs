@@ -1,4 +1,4 @@
-//! What the controller tells of itself by logs and traces, and what it never tells.
+//! The contents of the controller's logs and traces, and what they never contain.
 
 use std::process::{Command, Stdio};
 
@@ -27,7 +27,7 @@ async fn a_reconcile_is_a_trace_with_each_request_to_iam_in_it() {
 
     let (reconcile, spans) = eventually("the reconcile's spans", || async {
         let spans = collector.spans();
-        // The first only adds the finalizer.
+        // The first reconcile only adds the finalizer.
         let is_it = |span: &&Span| span.name == "reconcile" && span.attributes.contains_key("role");
         let reconcile = spans.iter().find(is_it).cloned();
         reconcile.map(|reconcile| (reconcile, spans)).ok_or_else(|| world.log())

@@ -1,5 +1,5 @@
-//! From an older schema to the present one: what was stored reads, can be changed, and is worked on. From a newer one
-//! back: what the controller cannot read is said to be so, and left alone.
+//! From an older schema to the current one: stored objects can be parsed, edited and reconciled. From a newer schema
+//! back: the controller reports what it cannot parse, and leaves it unchanged.
 
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
@@ -39,7 +39,7 @@ fn full() -> Value {
     })
 }
 
-/// As the controller of that time left it.
+/// As the controller of that time wrote it.
 fn status() -> Value {
     let condition = |type_: &str| {
         json!({
@@ -117,7 +117,7 @@ async fn what_was_stored_under_the_first_schema_reads_and_is_worked_on_under_the
     }
 }
 
-/// The present schema as a later version could extend it: `adoptionPolicy` takes any word.
+/// The current schema as a later version could extend it: `adoptionPolicy` accepts any word.
 fn newer() -> String {
     let mut crd: Value = serde_saphyr::from_str(CRD).unwrap();
     let schema = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
@@ -149,7 +149,7 @@ async fn what_a_newer_schema_allows_and_the_controller_cannot_read_is_said_and_l
     let says = async |name: &str, status: &str, words: &str| {
         eventually(&format!("{name} to be {status} and say {words:?}"), || async {
             let object = resources.get(name).await.unwrap();
-            // The spec may be one that only a newer version reads; the status is always ours.
+            // Only a newer version may be able to parse the spec; the status is always ours.
             let mut ours = manifest(&json!(object.metadata), &json!({"destination": {}}));
             ours["status"] = object.data["status"].clone();
             check_status(&serde_json::from_value(ours).unwrap());
@@ -169,7 +169,7 @@ async fn what_a_newer_schema_allows_and_the_controller_cannot_read_is_said_and_l
     let known = says("well", "True", "matches the spec").await;
     proxy.forget_calls();
 
-    // One that was never readable, and one that no longer is.
+    // One that was never readable, and one that is no longer readable.
     apply("never", "Share").await;
     apply("well", "Share").await;
     for name in ["never", "well"] {

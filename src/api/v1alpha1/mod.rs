@@ -1,4 +1,4 @@
-//! `streamrole.dev/v1alpha1`, one file a kind. The next version is a folder beside this one.
+//! `streamrole.dev/v1alpha1`, one file per kind. The next version gets a folder beside this one.
 
 mod pinpoint_event_stream_role;
 

@@ -1,4 +1,4 @@
-//! `PinpointEventStreamRole`. Every rule that a manifest can break is in the schema, so that `kubectl apply` refuses it
+//! `PinpointEventStreamRole`. The schema contains every rule that a manifest can break, so `kubectl apply` rejects it
 //! with a message that names the field.
 
 #![allow(clippy::struct_field_names, reason = "the names are the resource's API")]
@@ -14,7 +14,7 @@ use super::super::rules;
 use super::super::settings::RoleSettings;
 use super::super::status::RoleStatus;
 
-/// What the user declares about one IAM role.
+/// The declared state of one IAM role.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[kube(
     group = "streamrole.dev",
@@ -59,8 +59,8 @@ pub struct PinpointEventStreamRoleSpec {
     /// The stream that Amazon Pinpoint sends event data to. Set exactly one of the two stream ARNs.
     pub destination: Destination,
 
-    /// The Amazon Pinpoint project that may use the role. When set, the trust policy gets the
-    /// `aws:SourceAccount` and `aws:SourceArn` conditions that guard against the confused deputy problem.
+    /// The Amazon Pinpoint project that can use the role. When set, the trust policy gets the `aws:SourceAccount` and
+    /// `aws:SourceArn` conditions, which prevent the confused deputy problem.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
 }
@@ -91,10 +91,10 @@ pub struct Destination {
     )]
     pub firehose_delivery_stream_arn: Option<String>,
 
-    /// ARN of the customer managed KMS key that encrypts the stream, if any, in the stream's account and
-    /// Region; of a multi-Region key, that of the stream's Region. For a Kinesis data stream the role may
-    /// then generate data keys with it, for this stream alone; for a Firehose stream also decrypt, which
-    /// Firehose demands for streams created since 2026-04-20, and for all from 2027-02-28 on. The key's own
+    /// ARN of the customer managed KMS key that encrypts the stream, if any. The key must be in the stream's account
+    /// and Region; for a multi-Region key, give the ARN in the stream's Region. For a Kinesis data stream, the role can
+    /// then generate data keys with it, for this stream only. For a Firehose stream, the role can also decrypt:
+    /// Firehose requires this for streams created since 2026-04-20, and for all streams from 2027-02-28 on. The key
     /// policy must allow the role too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
@@ -105,7 +105,7 @@ pub struct Destination {
     pub kms_key_arn: Option<String>,
 }
 
-/// The Amazon Pinpoint project that may use the role.
+/// The Amazon Pinpoint project that can use the role.
 #[derive(KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Source {
@@ -119,8 +119,8 @@ pub struct Source {
     #[x_kube(validation = Rule::new(rules::is_region("self")).message("region must be the code of an AWS Region, as in us-east-1"))]
     pub region: String,
 
-    /// The ID of the Pinpoint project (application), 32 hexadecimal digits. Absent means any project of
-    /// this account and Region.
+    /// The ID of the Pinpoint project (application), 32 hexadecimal digits. Absent means any project in this account
+    /// and Region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 32, max = 32))]
     #[x_kube(validation = Rule::new("self.matches('^[0-9a-f]{32}$')").message("applicationId must be 32 hexadecimal digits in lower case, as in 0123456789abcdef0123456789abcdef"))]

@@ -1,10 +1,11 @@
-//! Leader election: of several replicas one works, and it knows when it has to stop. A Lease object is
-//! changed by compare-and-swap only. Clocks of different machines are never compared: who waits counts from
-//! when it saw the lease change, who holds counts from before it asked, both on their own monotonic clock.
-//! So a holder's claim always ends before anybody else's begins. A process can be stopped and go on at any point, so
-//! requests are checked one by one too, at the moment they are sent. Not covered: a machine that is suspended whole, whose
-//! clock stands still; nodes of a cluster are not.
-//! (Coordination API: <https://kubernetes.io/docs/concepts/architecture/leases/>.)
+//! Leader election: one of several replicas works, and it knows when it must stop. A Lease object only changes by
+//! compare-and-swap. Clocks of different machines are never compared. A standby counts from when it saw the Lease
+//! change. A holder counts from before it sent its request. Both use their own monotonic clock. So a holder's claim
+//! always ends before another one begins.
+//!
+//! A process can pause and resume at any point, so each request is also checked when it is sent. Not covered: a machine
+//! that is suspended as a whole, so that its clock stops; this does not happen to the nodes of a cluster. (Coordination
+//! API: <https://kubernetes.io/docs/concepts/architecture/leases/>.)
 
 use std::fmt;
 use std::future::poll_fn;
@@ -25,7 +26,7 @@ use tracing::{info, warn};
 
 use crate::timing::Timing;
 
-/// Which Lease object the replicas compete for.
+/// The Lease object that the replicas compete for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LeaseName {
     /// Its namespace.
@@ -40,8 +41,8 @@ impl fmt::Display for LeaseName {
     }
 }
 
-/// The lease could not be renewed, or another replica has it. The process must end: what it was about to do
-/// is another's now.
+/// The Lease could not be renewed, or another replica holds it. The process must end, because the other replica now
+/// does its work.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error(
     "the lease {lease} {how}, so another replica may lead now. Exiting; after a restart this replica rejoins as a standby"
@@ -51,7 +52,7 @@ pub struct Lost {
     how: String,
 }
 
-/// Whether this process may work, as all parts of it see it.
+/// Whether this process can work. All its parts share this value.
 #[derive(Clone, Debug)]
 pub struct Claim {
     until: watch::Sender<Option<Instant>>,
@@ -64,13 +65,13 @@ impl Claim {
         Self { until: watch::Sender::new(None) }
     }
 
-    /// Whether it may work at this moment.
+    /// Whether the process can work at present.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.until.borrow().is_some_and(|until| Instant::now() < until)
     }
 
-    /// Waits until it was won for the first time.
+    /// Waits until the claim is won for the first time.
     pub async fn won(&self) {
         // The sender lives as long as `self`.
         let _ = self.until.subscribe().wait_for(Option::is_some).await;
@@ -84,7 +85,7 @@ impl Claim {
         self.until.send_replace(Some(until));
     }
 
-    /// Waits until it was won and then not extended in time.
+    /// Waits until the claim has been won and then not extended in time.
     async fn ran_out(&self) {
         let mut changes = self.until.subscribe();
         loop {
@@ -110,18 +111,18 @@ pub struct Election {
     identity: String,
     claim: Claim,
     timing: Timing,
-    /// The lease as the API server last gave it; `None` when it has to be asked.
+    /// The Lease as the API server last returned it; `None` when it must be read.
     known: Option<Lease>,
-    /// The version that was last seen and when it was first seen.
+    /// The last observed version, and when it was first observed.
     seen: Option<(String, Instant)>,
-    /// Whether there ever was a lease: one that is missing now was deleted.
+    /// Whether a Lease was ever observed: a missing one was then deleted.
     saw_lease: bool,
     is_failing: bool,
 }
 
 impl Election {
-    /// A candidate that puts down in `claim` whether it leads. `host` is what people read in the Lease, as a
-    /// pod's name; a random part makes it unique, so that a process never takes another's lease for its own.
+    /// A candidate that records in `claim` whether it leads. `host` appears in the Lease for people, as a pod's name. A
+    /// random part makes it unique, so that a process never mistakes another's Lease for its own.
     #[must_use]
     pub fn new(client: Client, name: LeaseName, host: &str, claim: Claim, timing: Timing) -> Self {
         Self {
@@ -137,10 +138,10 @@ impl Election {
         }
     }
 
-    /// Does `work`, which is to wait for the claim by itself, and meanwhile stands for election.
+    /// Runs `work`, which must wait for the claim, and competes for the Lease meanwhile.
     ///
     /// # Errors
-    /// [`Lost`] when the claim ends before the work does; `work` is then dropped wherever it is.
+    /// [`Lost`] when the claim ends before the work does; `work` is then dropped at its current point.
     pub async fn lead<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Lost> {
         let claim = self.claim.clone();
         let expired = Lost {
@@ -148,7 +149,7 @@ impl Election {
             how: format!("could not be renewed for {} s", self.timing.renew_deadline.as_secs()),
         };
         let mut work = pin!(work);
-        // Timers fire a little late, and a process that was stopped finds many things ready at once.
+        // Timers fire a little late, and a process that was paused finds many events ready at the same time.
         let guarded = poll_fn(|context| {
             if claim.is_won() && !claim.is_valid() {
                 return Poll::Pending;
@@ -163,7 +164,7 @@ impl Election {
         }
     }
 
-    /// Takes the lease when it is free and keeps it; ends when another has it nevertheless.
+    /// Acquires the Lease when it is free and renews it. Ends when another replica holds it nevertheless.
     async fn stand(&mut self) -> Lost {
         let timing = self.timing;
         loop {
@@ -172,7 +173,7 @@ impl Election {
             let answer = match attempt {
                 Ok(answer) => answer.map_err(|error| match error {
                     kube::Error::Api(answer) => Some(answer.message),
-                    // That the API server does not answer is said once, for all requests.
+                    // A silent API server is logged once, for all requests.
                     _ => None,
                 }),
                 Err(_) => Err(None),
@@ -210,7 +211,7 @@ impl Election {
         }
     }
 
-    /// One request, or two when the lease is not known.
+    /// One request, or two when the Lease is unknown.
     async fn attempt(&mut self) -> Result<Attempt, kube::Error> {
         let lease = match self.known.take() {
             Some(lease) => Some(lease),
@@ -224,7 +225,7 @@ impl Election {
             && !self.claim.is_won()
             && unchanged < self.timing.lease_duration
         {
-            // Somebody deleted it: its holder does not know yet, and may be at work.
+            // Someone deleted it. Its holder does not know that yet and may still be working.
             return Ok(Attempt::HeldBy("the replica that had it before it was deleted".into()));
         }
         let duration = self.timing.lease_duration;
@@ -251,7 +252,7 @@ impl Election {
         }
     }
 
-    /// Notes the lease as it is, and returns for how long it has been so.
+    /// Records the current Lease, and returns how long it has been unchanged.
     fn observe(&mut self, lease: Option<&Lease>) -> Duration {
         let version = lease.and_then(|lease| lease.metadata.resource_version.clone());
         let version = version.unwrap_or_default();
@@ -264,7 +265,7 @@ impl Election {
         }
     }
 
-    /// Releases the lease if this replica holds it, so that another need not wait for its end.
+    /// Releases the Lease if this replica holds it, so that another need not wait for its expiry.
     pub async fn release(self) {
         let patience = self.timing.lease_request_timeout;
         if !self.claim.is_won() {
@@ -286,7 +287,7 @@ impl Election {
     }
 }
 
-/// How an attempt to hold the Lease ended.
+/// The result of an attempt to hold the Lease.
 enum Attempt {
     Held,
     /// Another replica holds it.
@@ -295,17 +296,17 @@ enum Attempt {
     Conflict,
 }
 
-/// What a replica does about the Lease.
+/// The next step of a replica for the Lease.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Decision {
     Create,
-    /// Take it, or renew it.
+    /// Acquire it, or renew it.
     Take,
     /// Wait: this other replica holds it.
     Wait(String),
 }
 
-/// What a candidate does that has seen the lease unchanged for so long. Pure.
+/// The next step of a candidate that has seen the Lease unchanged for this time. Pure.
 fn decide(
     lease: Option<&Lease>,
     identity: &str,
@@ -327,15 +328,14 @@ fn holder(lease: &Lease) -> Option<&str> {
     (!holder.is_empty()).then_some(holder)
 }
 
-/// How long the holder asked to be left alone.
+/// The duration that the holder asked for.
 fn duration(lease: &Lease, default: Duration) -> Duration {
     let seconds = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
     let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
     seconds.map_or(default, Duration::from_secs)
 }
 
-/// The lease as its holder writes it. The version stays in it, so that the API server refuses it when somebody
-/// else has written meanwhile.
+/// The Lease as its holder writes it. It keeps the version, so that the API server rejects it after another write.
 fn held(
     lease: Option<Lease>,
     name: &LeaseName,
@@ -363,7 +363,7 @@ fn held(
     lease
 }
 
-/// The lease with nobody as its holder.
+/// The Lease without a holder.
 fn free(mut lease: Lease) -> Lease {
     if let Some(spec) = &mut lease.spec {
         spec.holder_identity = None;

@@ -1,9 +1,9 @@
-//! Who declares which role, and who goes before whom where several declare the same. Pure: objects come in as
-//! [`Claim`]s, and the clock as an argument.
+//! Which resource declares which role, and which takes precedence when several declare the same role. Pure: objects
+//! come in as [`Claim`]s, and the clock is an argument.
 //!
-//! The resource that the role's tags name goes first. Where the tags are not known, or name none of them: what can and
-//! will write goes before what cannot (paused, `driftPolicy: Report`, invalid), a default name before an
-//! explicit one, the earlier created before the later. Each question and each change takes time that does not grow with
+//! The resource in the role's tags comes first. When the tags are unknown, or name none of these resources, the order
+//! is: a resource that writes before one that does not (paused, `driftPolicy: Report`, invalid), a default name before
+//! an explicit one, an earlier creation before a later one. The time for each query and each change does not grow with
 //! the number of resources.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,28 +19,28 @@ use crate::role::{Defaults, Precedence, RoleKey};
 use super::super::lifecycle;
 use super::Key;
 
-/// What one resource declares.
+/// The declaration of one resource.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Claim {
     pub role: Arc<RoleKey>,
     rank: Rank,
 }
 
-/// Whose turn it is, the first one first.
+/// The order of precedence, lowest first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Rank {
     is_idle: bool,
     is_explicit: bool,
-    /// In seconds, as Kubernetes has it.
+    /// In seconds, as in Kubernetes.
     created: i64,
 }
 
 impl Claim {
-    /// What `resource` declares; `None` when its spec names no role.
+    /// The claim of `resource`; `None` when its spec names no role.
     pub(crate) fn of(resource: &RoleResource, cluster: &str, defaults: &Defaults) -> Option<Self> {
         let role = Arc::new(resource.role_key(defaults).ok()?);
-        // One that is being deleted keeps its turn until it is gone: between the deletion of its role and its own another
-        // must not take the name.
+        // A resource that is being deleted keeps its turn until it is gone. Between the deletion of its role and its
+        // own deletion, another resource must not take the name.
         let is_idle = lifecycle::hands_off(resource).is_some()
             || resource.desired(cluster, defaults).is_err();
         let created = resource.creation_timestamp().map_or(i64::MAX, |time| time.0.as_second());
@@ -49,14 +49,14 @@ impl Claim {
     }
 }
 
-/// Where a resource stands among those that declare its role.
+/// The position of a resource among those that declare its role.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Turn {
-    /// No other goes before it.
+    /// No other resource takes precedence.
     First,
-    /// The other goes before it.
+    /// This resource takes precedence.
     Behind(Key, Precedence),
-    /// The other was deleted a moment ago, and for so long the role is kept for it.
+    /// This resource was just deleted, and the role is reserved for it for this time.
     Reserved(Key, Duration),
 }
 
@@ -65,13 +65,14 @@ pub(crate) enum Turn {
 pub(crate) struct Claims {
     by_resource: HashMap<Key, Claim>,
     in_order: BTreeSet<(Arc<RoleKey>, Rank, Key)>,
-    /// Whom the tags of a role name that several declare, where a look at it has shown that.
+    /// The resource in the tags of a role that several declare, where an observation has shown it.
     holders: HashMap<Arc<RoleKey>, Key>,
     reserved: BTreeMap<Arc<RoleKey>, (Key, Instant)>,
 }
 
 impl Claims {
-    /// The resource now declares this. Returns those whose turn may have changed: the old and the new first.
+    /// Records the declaration of the resource. Returns the resources whose turn may have changed: the former first one
+    /// and the new one.
     pub(crate) fn set(&mut self, resource: &Key, claim: Option<Claim>, now: Instant) -> Vec<Key> {
         if self.by_resource.get(resource) == claim.as_ref() {
             return Vec::new();
@@ -106,8 +107,8 @@ impl Claims {
             .collect()
     }
 
-    /// The resource is gone, and its role is kept for so long, in case it is being recreated. Returns those whose turn may
-    /// have changed.
+    /// Removes a deleted resource, and reserves its role for this time in case the resource is being recreated. Returns
+    /// the resources whose turn may have changed.
     pub(crate) fn forget(
         &mut self,
         resource: &Key,
@@ -127,7 +128,7 @@ impl Claims {
         concerned
     }
 
-    /// Takes the resource out. Returns the role that it held by its tags.
+    /// Removes the resource. Returns the role that it held by its tags.
     fn remove(&mut self, resource: &Key) -> Option<Arc<RoleKey>> {
         let claim = self.by_resource.remove(resource)?;
         self.in_order.remove(&(Arc::clone(&claim.role), claim.rank, resource.clone()));
@@ -136,12 +137,12 @@ impl Claims {
         holds.then_some(claim.role)
     }
 
-    /// Whose turn it is when nothing is known of the role's tags.
+    /// The first resource when the role's tags are unknown.
     fn first<'a>(&'a self, role: &'a Arc<RoleKey>) -> Option<&'a Key> {
         self.of(role).next().map(|(_, key)| key)
     }
 
-    /// Whose turn it is.
+    /// The first resource.
     fn leader<'a>(&'a self, role: &'a Arc<RoleKey>) -> Option<&'a Key> {
         self.holders.get(role).or_else(|| self.first(role))
     }
@@ -154,7 +155,7 @@ impl Claims {
         claims.map(|(_, rank, key)| (*rank, key))
     }
 
-    /// Where the resource stands. `may_own` says that the tags may name it although no look has shown that.
+    /// The position of the resource. `may_own` means that the tags may name it although no observation has shown that.
     pub(crate) fn turn(&self, resource: &Key, may_own: bool, now: Instant) -> Turn {
         let Some(claim) = self.by_resource.get(resource) else { return Turn::First };
         let role = &claim.role;
@@ -177,15 +178,15 @@ impl Claims {
                 } else {
                     Precedence::CreatedEarlier
                 };
-                // One that cannot or will not write keeps nobody from it.
+                // A resource that does not write does not block this one.
                 if rank.is_idle { Turn::First } else { Turn::Behind(first.clone(), why) }
             }
             (None, _) => Turn::First,
         }
     }
 
-    /// Notes whom a role's tags name, if several declare the role and that one is among them. Returns `true` when that
-    /// is news.
+    /// Records the resource in a role's tags, if several resources declare the role and this is one of them. Returns
+    /// `true` when that is new.
     pub(crate) fn note_holder(&mut self, role: &RoleKey, holder: &Key) -> bool {
         let Some(claim) = self.by_resource.get(holder).filter(|claim| *claim.role == *role) else {
             return false;
@@ -197,7 +198,7 @@ impl Claims {
         self.holders.insert(role, holder.clone()).as_ref() != Some(holder)
     }
 
-    /// Notes that a role's tags name none of those that declare it.
+    /// Records that a role's tags name none of the resources that declare it.
     pub(crate) fn note_no_holder(&mut self, role: &RoleKey) {
         self.holders.remove(role);
     }
@@ -309,7 +310,7 @@ mod tests {
         assert_eq!(all.forget(&key("a/0042"), now, RECREATION), Vec::new());
         assert_eq!(all.set(&key("b/x"), Some(claim(1, true, false)), now), [key("a/0000")]);
         assert_eq!(all.forget(&key("b/x"), now, RECREATION), [key("a/0000")]);
-        // Paused, it keeps nobody from the role.
+        // Paused, it does not block the others.
         let concerned = all.set(&key("a/0000"), Some(claim(10, true, true)), now);
         assert_eq!(concerned, [key("a/0001")]);
         assert_eq!(all.turn(&key("a/0001"), true, now), Turn::First);

@@ -1,5 +1,5 @@
-//! Every watched resource as it was last heard of, and who declares which role. Kept by what the watches tell; it
-//! writes nothing and asks nothing. What an event calls for comes back as [`Heard`].
+//! The last observed version of every watched resource, and the declarations of roles. The watches update it; it makes
+//! no requests itself. An event returns the resulting work as [`Heard`].
 
 mod claims;
 mod object;
@@ -29,7 +29,7 @@ use claims::{Claim, Claims};
 pub(crate) use claims::Turn;
 pub(crate) use object::{InvalidObject, StoredObject};
 
-/// Which resource.
+/// The key of a resource.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Key {
     /// Its kind.
@@ -71,20 +71,20 @@ impl fmt::Display for Key {
     }
 }
 
-/// What an event calls for.
+/// The work that an event causes.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
-    /// The resource, if it has to be reconciled.
+    /// The resource, if it must be reconciled.
     pub changed: Option<Arc<StoredObject>>,
-    /// The resource, if it is gone, as it was last.
+    /// The last version of the resource, if it was deleted.
     pub gone: Option<Arc<StoredObject>>,
-    /// Those whose turn at a role may have come or gone.
+    /// The resources whose turn at a role may have changed.
     pub concerned: Vec<Key>,
-    /// Those that a list no longer has.
+    /// The resources that a list no longer contains.
     pub unlisted: Vec<Arc<StoredObject>>,
 }
 
-/// What one watch covers.
+/// The scope of one watch.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Scope {
     /// A kind.
@@ -108,9 +108,9 @@ pub(crate) struct Index {
 struct State {
     entries: HashMap<Key, Entry>,
     claims: Claims,
-    /// Of a list that is being read: what it had so far.
+    /// For a list that is being read: its resources so far.
     listed: HashMap<Scope, HashSet<Key>>,
-    /// What was listed whole.
+    /// The scopes that were listed completely.
     seen: HashSet<Scope>,
 }
 
@@ -126,7 +126,7 @@ struct Time {
 }
 
 impl Index {
-    /// An index of these namespaces, or of all when there are none, in the cluster with this id.
+    /// An index of these namespaces (all when there are none), in the cluster with this id.
     pub(crate) fn new(
         namespaces: &[String],
         cluster: &str,
@@ -143,19 +143,19 @@ impl Index {
         }
     }
 
-    /// Takes note of what the watch of `scope` heard.
+    /// Records an event of the watch of `scope`.
     pub(crate) fn hear(&self, scope: &Scope, event: Event<StoredObject>, now: Instant) -> Heard {
         let heard = self.note(scope, event, now);
         self.heard.notify_waiters();
         heard
     }
 
-    /// Returns when another version of the resource than this one was heard of, or that it is gone.
+    /// Returns when the index has another version of the resource than this one, or its deletion.
     pub(crate) async fn newer_than(&self, key: &Key, version: &str) {
         loop {
             let heard = self.heard.notified();
             let mut heard = std::pin::pin!(heard);
-            // From now on, so that nothing is missed between the look and the wait.
+            // Subscribes before the check, so that no change is missed in between.
             heard.as_mut().enable();
             if self.get(key).and_then(|found| found.resource_version()).as_deref() != Some(version)
             {
@@ -175,7 +175,7 @@ impl Index {
             }
             Event::Delete(resource) => {
                 let heard = state.delete(&Key::of_object(&resource), time);
-                // As it was at the very last.
+                // The last version.
                 Heard { gone: heard.gone.map(|_| Arc::new(resource)), ..heard }
             }
             Event::Init => {
@@ -196,30 +196,30 @@ impl Index {
         }
     }
 
-    /// Every resource.
+    /// All resources.
     pub(crate) fn all(&self) -> Vec<Arc<StoredObject>> {
         self.lock().entries.values().map(|entry| Arc::clone(&entry.resource)).collect()
     }
 
-    /// The uid of every resource.
+    /// The uids of all resources.
     pub(crate) fn uids(&self) -> Vec<String> {
         self.all().iter().filter_map(|resource| resource.uid()).collect()
     }
 
-    /// The resource of this key.
+    /// The resource with this key.
     pub(crate) fn get(&self, key: &Key) -> Option<Arc<StoredObject>> {
         self.lock().entries.get(key).map(|entry| Arc::clone(&entry.resource))
     }
 
-    /// Where `resource` stands among those that declare its role.
+    /// The position of `resource` among those that declare its role.
     pub(crate) fn turn(&self, resource: &RoleResource, now: Instant) -> Turn {
-        // A status that names a role calls for a look at that role's tags, and is no proof by itself.
+        // A status that names a role is a reason to observe that role's tags, but not proof.
         let may_own = resource.status.as_ref().is_some_and(|status| status.role_arn.is_some());
         self.lock().claims.turn(&Key::of(resource), may_own, now)
     }
 
-    /// Notes whom the tags of a role name, as a look has shown. Returns the resource that has to be told that its turn
-    /// has come.
+    /// Records the owner in the tags of a role, from an observation. Returns the resource whose turn has come and that
+    /// must be reconciled.
     pub(crate) fn note_owner(&self, role: &RoleKey, owner: Option<&Owner>) -> Option<Key> {
         let mut state = self.lock();
         let owner = owner.filter(|owner| owner.cluster == self.cluster);
@@ -231,8 +231,8 @@ impl Index {
         state.claims.note_holder(role, &key).then_some(key)
     }
 
-    /// What is known of the object that the tags of `role` name, when another resource of its own cluster declares that
-    /// role. An object that cannot be seen is taken to exist, and one that was recreated to want its role back.
+    /// The state of the object in the tags of `role`, when another resource of its cluster declares that role. An
+    /// object outside the watched scope counts as existing. A recreated object counts as claiming its role again.
     pub(crate) fn standing(&self, owner: &Owner, role: &RoleKey) -> Standing {
         let Some(key) = Key::of_owner(owner) else {
             return Standing::Keeps;
@@ -240,7 +240,7 @@ impl Index {
         let state = self.lock();
         match state.entries.get(&key) {
             Some(found) if found.resource.uid().as_ref() == Some(&owner.uid) => Standing::Keeps,
-            // What it declares cannot be read.
+            // Its declaration cannot be parsed.
             Some(found) if found.resource.0.is_err() => Standing::Keeps,
             Some(_) if state.claims.declares(&key, role) => Standing::Keeps,
             Some(_) | None if state.sees(&key) => Standing::Gone,
@@ -248,14 +248,14 @@ impl Index {
         }
     }
 
-    /// Whether no resource declares a role whose tags name this cluster. A resource that could not be seen, or cannot be
-    /// read, may declare it.
+    /// Whether no resource declares a role whose tags name this cluster. An unreadable resource, or one outside the
+    /// watched scope, may declare it.
     pub(crate) fn is_orphan(&self, owner: &Owner, role: &RoleKey) -> bool {
         if owner.cluster != self.cluster {
             return false;
         }
         let Some(key) = Key::of_owner(owner) else {
-            // Of a kind that this version does not know it can be a newer version's.
+            // A kind that this version does not know can be a newer version's.
             let is_of_a_kind = ResourceName::of_tag(&owner.resource).is_some();
             return self.namespaces.is_empty() && !is_of_a_kind;
         };
@@ -277,7 +277,7 @@ impl Index {
 }
 
 impl State {
-    /// Whether a resource of this key that is not found does not exist. One that the API server denies is not seen.
+    /// Whether a missing resource with this key does not exist. Resources that the API server denies are not observed.
     fn sees(&self, key: &Key) -> bool {
         let scope = |namespace| Scope { kind: key.kind, namespace };
         self.seen.contains(&scope(None))
@@ -305,7 +305,7 @@ impl State {
         }
     }
 
-    /// Drops what a list of `scope` did not have: it went unheard.
+    /// Drops the resources of `scope` that a list does not contain: their deletion was missed.
     fn keep_only(&mut self, scope: &Scope, listed: &HashSet<Key>, time: Time) -> Heard {
         let is_of = |key: &Key| {
             key.kind == scope.kind
@@ -327,8 +327,8 @@ impl State {
     }
 }
 
-/// What a change must touch to call for a reconcile: the spec, deletion, our finalizer, our annotations. Never
-/// the status, or each write of ours would call for another reconcile.
+/// The fields whose change causes a reconcile: the spec, deletion, our finalizer, our annotations. Never the status, or
+/// each of our writes would cause another reconcile.
 fn trigger(resource: &StoredObject) -> u64 {
     let meta = resource.meta();
     let mut hash = DefaultHasher::new();

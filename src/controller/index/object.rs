@@ -1,6 +1,6 @@
-//! What is read of an object, and no more. Labels, owner references, foreign annotations and foreign conditions can be as
-//! large as the API server's limit for an object, and one author can write many of those: they are skipped while the
-//! object is parsed, in every answer and event.
+//! The parts of an object that are parsed. Labels, owner references, foreign annotations and foreign conditions can be
+//! as large as the API server's limit for an object, and one author can write many such objects. The parser skips them
+//! in every answer and event.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,33 +20,33 @@ use crate::api::{
 };
 use crate::policy::readable;
 
-/// The annotations that are read.
+/// The annotations that are kept.
 const ANNOTATIONS: [&str; 3] =
     [PAUSED_ANNOTATION, ABANDON_ANNOTATION, RECONCILE_REQUESTED_AT_ANNOTATION];
-/// How many characters of an annotation are read, and echoed in the status.
+/// The longest annotation that is read, and echoed in the status, in characters.
 const LONGEST_ANNOTATION: usize = 256;
-/// How many finalizers are read. Ours is put before those of others.
+/// The most finalizers that are read. Ours comes before those of others.
 const FINALIZERS: usize = 32;
-/// Longer texts are none of the controller's: what it writes to a status is shorter.
+/// The controller writes only shorter texts to a status; longer ones come from others.
 const LONGEST_TEXT: usize = 4096;
 const LONGEST_PROBLEM: usize = 1000;
 const LONGEST_MESSAGE: usize = 32_768;
 const LONGEST_LIST: usize = 128;
 
-/// A resource, or why it does not fit the types: one that does not must not hide all others.
+/// A resource, or why it does not match the types: an invalid object must not hide all others.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredObject(pub Result<RoleResource, InvalidObject>);
 
-/// A stored object that does not fit the types.
+/// A stored object that does not match the types.
 #[derive(Clone, Debug)]
 pub(crate) struct InvalidObject {
     /// Its kind.
     pub kind: &'static Kind,
-    /// What is read of its metadata.
+    /// The parsed part of its metadata.
     pub metadata: ObjectMeta,
-    /// Where it does not fit, and how.
+    /// Where it does not match, and how.
     pub problem: String,
-    /// Its status, as far as that fits.
+    /// Its status, as far as it can be parsed.
     pub status: Option<RoleStatus>,
 }
 
@@ -115,7 +115,7 @@ impl<'de> Deserialize<'de> for StoredObject {
 
 impl StoredObject {
     fn read(kind: &'static Kind, metadata: ObjectMeta, spec: Value, status: Value) -> Self {
-        // A status that others wrote and that cannot be read is none: it is written again.
+        // An unreadable status by others counts as none and is written again.
         let status: Option<_> = serde_json::from_value(status).unwrap_or_default();
         let status = status.map(lean_status);
         Self(match (kind.read)(spec) {
@@ -129,7 +129,7 @@ impl StoredObject {
     }
 }
 
-/// Only the metadata: that is all that setting and removing a finalizer compares.
+/// Only the metadata: setting and removing a finalizer compares nothing else.
 impl Serialize for StoredObject {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("StoredObject", 1)?;
@@ -173,7 +173,7 @@ impl From<Metadata> for ObjectMeta {
     }
 }
 
-/// Those that are read.
+/// The annotations that are kept.
 #[derive(Default)]
 struct Annotations(BTreeMap<String, String>);
 
@@ -211,7 +211,7 @@ impl<'de> Deserialize<'de> for Annotations {
     }
 }
 
-/// The first ones.
+/// The first finalizers.
 #[derive(Default)]
 struct Finalizers(Vec<String>);
 
@@ -245,8 +245,8 @@ impl<'de> Deserialize<'de> for Finalizers {
     }
 }
 
-/// A status can be written by others too. What is cut here then differs from what the controller would write, which
-/// leads to its being written again.
+/// Others can write a status too. A part that is cut here differs from what the controller would write, so the status
+/// is written again.
 fn lean_status(mut status: RoleStatus) -> RoleStatus {
     let is_own = |type_: &str| ConditionType::ALL.iter().any(|own| own.as_str() == type_);
     status.conditions.retain(|condition| is_own(&condition.type_));

@@ -1,5 +1,5 @@
-//! What must be there before the loop can start, each missing thing said in one sentence with its remedy
-//! and waited for.
+//! The conditions for the start of the controller. Each missing one is reported in one sentence with its remedy, and
+//! awaited.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ use super::super::index::StoredObject;
 use super::super::runtime::innermost;
 use super::rbac;
 
-/// What keeps the controller from starting.
+/// A missing condition for the start.
 #[derive(Debug, Error)]
 pub enum ClusterNotReady {
-    /// The API server does not answer, or not as one.
+    /// The API server does not answer, or the answer is not that of an API server.
     #[error(
         "cannot reach the Kubernetes API server at {server}: {cause}. Check that it runs and that KUBECONFIG names the right cluster"
     )]
@@ -35,7 +35,7 @@ pub enum ClusterNotReady {
         /// The innermost cause.
         cause: String,
     },
-    /// The API server does not know who we are.
+    /// The API server does not recognize the credentials.
     #[error(
         "the Kubernetes API server at {server} does not accept the controller's credentials. Check the user in KUBECONFIG, or the pod's service account"
     )]
@@ -43,14 +43,14 @@ pub enum ClusterNotReady {
         /// URL of the API server.
         server: String,
     },
-    /// RBAC denies something that is needed.
+    /// RBAC denies a needed permission.
     #[error(
         "the Kubernetes API server at {server} does not allow what the controller needs: {cause}. Apply deploy/rbac and bind its roles to the controller's user; without the right to get the namespace kube-system, set --cluster-id"
     )]
     Permission {
         /// URL of the API server.
         server: String,
-        /// The API server's own words.
+        /// The API server's message.
         cause: String,
     },
     /// The CRD is not installed.
@@ -65,11 +65,11 @@ pub enum ClusterNotReady {
     },
 }
 
-/// Waits until [`look_at_cluster`] finds nothing missing, and returns the cluster's identity. Says on the log what is
-/// missing, with pauses that grow to 30 s.
+/// Waits until [`look_at_cluster`] finds no problem, and returns the cluster's identity. Logs each problem, and retries
+/// with pauses that grow to 30 s.
 ///
 /// # Errors
-/// None in practice: it waits as long as it takes, and the caller bounds it.
+/// None in practice: it waits indefinitely, and the caller bounds it.
 pub async fn wait_for_cluster(
     client: &Client,
     server: &str,
@@ -98,16 +98,16 @@ pub async fn wait_for_cluster(
     Ok(cluster)
 }
 
-/// Of the rights without which the controller works but says less, those that it does not have, in words.
+/// The missing permissions, for messages, without which the controller works but reports less.
 pub async fn denied_but_not_needed(client: &Client, namespaces: &[String]) -> Vec<String> {
     denied_in(client, &rbac::wanted(), namespaces).await
 }
 
-/// Whether `server` can be reached and knows and allows the resource in `watched` namespaces (all when empty), or in one
-/// of several at least, and the lease if there is one. Returns the cluster's identity.
+/// Checks that `server` is reachable, serves the resource, and permits it in all `watched` namespaces (every namespace
+/// when empty), or at least in one of several, and checks the lease if there is one. Returns the cluster's identity.
 ///
 /// # Errors
-/// The first thing that is missing.
+/// The first problem.
 pub async fn look_at_cluster(
     client: &Client,
     server: &str,
@@ -136,7 +136,7 @@ pub async fn look_at_cluster(
     Ok(identity)
 }
 
-/// Whether the API server knows the kind, and allows it. Returns the namespaces in which it does.
+/// Checks that the API server serves and permits the kind. Returns the namespaces in which it does.
 async fn look_at_kind(
     client: &Client,
     server: &str,
@@ -173,14 +173,14 @@ async fn identity_of(client: &Client) -> kube::Result<ClusterId> {
     Ok(ClusterId::of_uid(system.metadata.uid.unwrap_or_default()))
 }
 
-/// Which of `rules` the API server does not allow us in `namespaces` (all when empty), in words.
+/// The permissions of `rules` that the API server denies in `namespaces` (all when empty), for messages.
 async fn denied_in(client: &Client, rules: &[PolicyRule], namespaces: &[String]) -> Vec<String> {
     let everywhere = [String::new()];
     let namespaces = if namespaces.is_empty() { everywhere.as_slice() } else { namespaces };
     let mut denied = Vec::new();
     for right in rules.iter().flat_map(rights) {
         for namespace in namespaces {
-            // Namespaces themselves are in none.
+            // Namespaces themselves are not namespaced.
             let namespace = (right.resource.as_deref() != Some("namespaces")).then_some(namespace);
             let asked = ResourceAttributes { namespace: namespace.cloned(), ..right.clone() };
             if is_denied(client, &asked).await {
@@ -192,7 +192,7 @@ async fn denied_in(client: &Client, rules: &[PolicyRule], namespaces: &[String])
     denied
 }
 
-/// Each single right of the rule: every verb on every resource of every group, for every name if it has names.
+/// Each single permission of the rule: every verb on every resource of every group, for every name if it has names.
 fn rights(rule: &PolicyRule) -> Vec<ResourceAttributes> {
     let names: Vec<_> = match rule.resource_names.as_deref() {
         None | Some([]) => vec![None],
@@ -220,7 +220,7 @@ fn rights(rule: &PolicyRule) -> Vec<ResourceAttributes> {
     rights
 }
 
-/// Not to be told is taken for a yes: the call itself will say otherwise.
+/// A failed review counts as a permission: the call itself will show it otherwise.
 async fn is_denied(client: &Client, right: &ResourceAttributes) -> bool {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let spec = SelfSubjectAccessReviewSpec {

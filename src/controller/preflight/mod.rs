@@ -1,4 +1,4 @@
-//! What must be there before the controller can start, and the rights that it asks for.
+//! The conditions for the start of the controller, and its permissions in the cluster.
 
 mod checks;
 mod rbac;

@@ -1,5 +1,5 @@
-//! What the controller may do in a cluster, beside the code that does it: `deploy/rbac/` is generated from
-//! here, and the tests run the controller with exactly this.
+//! The controller's permissions in a cluster, next to the code that needs them. `deploy/rbac/` is generated from here,
+//! and the tests run the controller with exactly these permissions.
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
@@ -8,7 +8,7 @@ use kube::core::ObjectMeta;
 
 use crate::api::{CONTROLLER_NAME, Kind};
 
-/// The ClusterRole that the controller's service account is bound to, for these kinds.
+/// The ClusterRole for the controller's service account, for these kinds.
 #[must_use]
 pub fn cluster_role(kinds: &[&Kind]) -> ClusterRole {
     ClusterRole {
@@ -18,7 +18,7 @@ pub fn cluster_role(kinds: &[&Kind]) -> ClusterRole {
     }
 }
 
-/// The Role for leader election, bound in the namespace of the Lease. It is for the Lease's default name.
+/// The Role for leader election, bound in the namespace of the Lease, for the Lease's default name.
 #[must_use]
 pub fn lease_role() -> Role {
     Role {
@@ -27,11 +27,11 @@ pub fn lease_role() -> Role {
     }
 }
 
-/// Without these it cannot stand for election.
+/// Leader election requires these.
 pub(super) fn for_lease(name: &str) -> Vec<PolicyRule> {
     let (group, plural) = (Lease::group(&()), Lease::plural(&()));
     vec![
-        // What is created has no name yet that a rule could be for.
+        // An object that is being created has no name for a rule to match.
         rule(&group, &plural, &["create"]),
         PolicyRule {
             resource_names: Some(vec![name.into()]),
@@ -40,11 +40,11 @@ pub(super) fn for_lease(name: &str) -> Vec<PolicyRule> {
     ]
 }
 
-/// Without these it cannot work.
+/// The controller cannot work without these.
 pub(super) fn needed(kinds: &[&Kind]) -> Vec<PolicyRule> {
     let of_kind = |kind: &&Kind| {
         [
-            // Patch sets and removes the finalizer.
+            // The patch sets and removes the finalizer.
             rule(kind.group, kind.plural, &["list", "watch", "patch"]),
             rule(kind.group, &format!("{}/status", kind.plural), &["patch"]),
         ]
@@ -52,7 +52,7 @@ pub(super) fn needed(kinds: &[&Kind]) -> Vec<PolicyRule> {
     kinds.iter().flat_map(of_kind).collect()
 }
 
-/// Without this it has to be told the cluster's identity, which is the uid of kube-system.
+/// Without this, the cluster's identity (the uid of kube-system) must be configured.
 pub(super) fn for_identity() -> Vec<PolicyRule> {
     vec![PolicyRule {
         resource_names: Some(vec!["kube-system".into()]),
@@ -60,7 +60,7 @@ pub(super) fn for_identity() -> Vec<PolicyRule> {
     }]
 }
 
-/// Without these it says less. Patch counts an event that comes again.
+/// Without these, the controller reports less. The patch counts a repeated event.
 pub(super) fn wanted() -> Vec<PolicyRule> {
     vec![rule("events.k8s.io", "events", &["create", "patch"])]
 }

@@ -1,4 +1,4 @@
-//! One AWS account: its roles, the workers for them, and what this process wrote to them a moment ago.
+//! One AWS account: its roles, their workers, and the recent writes of this process.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::super::runtime::Workers;
 use super::ledger::Ledger;
 use super::writers::Writers;
 
-/// An account and what is under way in it.
+/// An account and its running work.
 pub(crate) struct Account {
     pub roles: Arc<dyn Roles>,
     pub ledger: Ledger,
@@ -18,7 +18,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// The account whose roles these are, for so many workers.
+    /// The account of these roles, with this number of workers.
     pub(crate) fn new(roles: Arc<dyn Roles>, workers: u16, timing: &Timing) -> Self {
         Self {
             roles,
@@ -28,12 +28,12 @@ impl Account {
         }
     }
 
-    /// Leave to write to a role of which nobody has seen anything; `None` while another has it.
+    /// A permit to write to a role that was not observed; `None` while another has it.
     pub(crate) fn enter(&self, role: &RoleKey) -> Option<impl Drop + use<'_>> {
         self.writers.enter(role)
     }
 
-    /// Leave to write to the role, if nothing was written to it since the look that began after `before`.
+    /// A permit to write to the role, if nothing was written to it since the observation that started after `before`.
     pub(crate) fn enter_after(
         &self,
         role: &RoleKey,
@@ -43,7 +43,7 @@ impl Account {
         (self.ledger.to(role) == *before).then_some(writer)
     }
 
-    /// Makes one write and remembers it. Gives the role when it was created.
+    /// Makes one write and records it. Returns the role when the write created it.
     pub(crate) async fn write(
         &self,
         role: &RoleKey,

@@ -1,5 +1,5 @@
-//! Brings one role to its declaration: look, plan, write. Whatever stops it is a [`Verdict`] too, so that
-//! `?` carries the reason straight to the status.
+//! Makes one role match its spec: observe, plan, write. Every obstacle is a [`Verdict`] too, so `?` carries the reason
+//! to the status.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,8 @@ use super::assess::{check_arn, check_caller, compare, turn};
 use super::reconciler::Reconciler;
 
 impl Reconciler {
-    /// Makes the live role what `resource` declares, or with `hands_off` only compares. What was learned and
-    /// done is in `findings` however it ends.
+    /// Makes the live role match `resource`; with `hands_off` it only compares. `findings` has the observations and
+    /// writes, however it ends.
     pub(super) async fn apply(
         &self,
         resource: &RoleResource,
@@ -27,13 +27,13 @@ impl Reconciler {
         let (key, policy) = (declaration.key(), &*declaration.permissions_policy.name);
         findings.role_name = Some(declaration.name.to_string());
         if check_caller(declaration, account.roles.caller().await.as_ref()).is_err() {
-            // Other credentials may be in place by now, which no request has shown yet.
+            // The credentials may have changed, which no request has shown yet.
             check_caller(declaration, account.roles.caller_now().await.as_ref())?;
         }
         turn(resource, declaration, index, &self.defaults)?;
         if hands_off.is_none() && lifecycle::is_new(resource) {
-            // Nobody has seen a role of this resource, so there is probably none: to create first saves the
-            // look. The name being taken is what says otherwise.
+            // No role of this resource was ever observed, so there is probably none. Creating first saves the
+            // observation; if the name is taken, IAM reports it.
             let plan = role::plan(&desired, None, |_| Standing::Keeps)?;
             let _writer = account.enter(&key).ok_or(Verdict::Busy)?;
             match self.carry_out(plan, &desired, findings).await {
@@ -103,7 +103,7 @@ impl Reconciler {
         for change in plan.changes {
             if let Some(created) = self.account.write(&key, name, &change.write).await? {
                 if let Err(wrong) = check_arn(declaration, &created.arn) {
-                    // The credentials are of another account than STS said, or STS was not there to say it.
+                    // The credentials belong to another account than STS reported, or STS was unavailable.
                     self.account.write(&key, name, &Write::DeleteRole).await?;
                     return Err(wrong);
                 }

@@ -1,4 +1,4 @@
-//! What may be done for a resource, and what has to be done. Pure: what is known comes in as arguments.
+//! Whether the controller can act for a resource, and what it must do. Pure: everything known is an argument.
 
 use tokio::time::Instant;
 
@@ -31,8 +31,8 @@ impl From<IamError> for Verdict {
     }
 }
 
-/// Whether the credentials are those of the role's account, and the role is not the one that the controller runs as.
-/// What is not known keeps nothing from being done: the first role that IAM shows tells the account.
+/// Checks that the credentials belong to the role's account, and that the controller does not run as the role. Unknown
+/// values do not block: the first role that IAM shows reveals the account.
 pub(crate) fn check_caller(
     declaration: &Declaration,
     caller: Option<&Caller>,
@@ -55,12 +55,12 @@ fn check_place(declaration: &Declaration, credentials: &Place) -> Result<(), Ver
     Err(Verdict::WrongAccount { destination, credentials: credentials.clone() })
 }
 
-/// As [`check_place`], of a role that IAM showed. An ARN that cannot be read says nothing.
+/// As [`check_place`], for a role that IAM showed. An unreadable ARN passes.
 pub(crate) fn check_arn(declaration: &Declaration, arn: &str) -> Result<(), Verdict> {
     Place::of_arn(arn).map_or(Ok(()), |place| check_place(declaration, &place))
 }
 
-/// Whether it is this resource's turn at the role.
+/// Checks that it is this resource's turn at the role.
 pub(crate) fn turn(
     resource: &RoleResource,
     declaration: &Declaration,
@@ -68,7 +68,7 @@ pub(crate) fn turn(
     defaults: &Defaults,
 ) -> Result<(), Verdict> {
     if lifecycle::hands_off(resource).is_some() {
-        // It takes nobody's turn.
+        // It blocks no other resource.
         return Ok(());
     }
     let role_of = |key: &Key| {
@@ -92,7 +92,7 @@ pub(crate) fn turn(
     }
 }
 
-/// What an observation asks for: a plan, or the verdict when nothing may be written. Pure.
+/// The result of an observation: a plan, or the verdict when nothing must be written. Pure.
 pub(crate) fn compare(
     desired: &DesiredRole,
     observed: Option<&ObservedRole>,
@@ -104,7 +104,8 @@ pub(crate) fn compare(
     if let Some(why) = hands_off
         && plan.adopts()
     {
-        // The role is another's or nobody's until its tags are written: what is on it is not the resource's to show.
+        // Until the tags are written the resource does not own the role, so its status must not show the role's
+        // content.
         let claim = plan.changes.iter().filter(|change| change.write.adopts());
         let differences = claim.flat_map(|change| change.differences.iter().cloned()).collect();
         return Err(Verdict::LeftAlone { why, differences });

@@ -1,4 +1,4 @@
-//! Cleans up the role of a deleted resource, as its policies and the role's ownership allow.
+//! Cleans up the role of a deleted resource, within its policies and the role's ownership.
 
 use crate::api::{Reason, RoleResource};
 use crate::policy::{Place, PolicyArn};
@@ -9,7 +9,7 @@ use super::super::report::{DeletionOutcome, Findings, Verdict, Writer};
 use super::reconciler::Reconciler;
 
 impl Reconciler {
-    /// Deletes or releases the role. On `Err` the resource must stay, and the verdict says why.
+    /// Deletes or releases the role. On `Err` the resource must stay, and the verdict states why.
     pub(super) async fn delete(
         &self,
         resource: &RoleResource,
@@ -35,7 +35,7 @@ impl Reconciler {
         let recent = place.as_ref().map(recent_in).unwrap_or_default();
         let observed = account.roles.observe_for_deletion(&name).await?;
         let settings = resource.settings();
-        // What is no ARN bounds no role.
+        // A value that is not an ARN is not a boundary.
         let boundary = settings.permissions_boundary_arn.as_deref().map(PolicyArn::parse);
         let held = resource.held();
         let policy = resource.policy_name();
@@ -52,7 +52,7 @@ impl Reconciler {
         if !recent.are_shown_by(observed.as_ref(), policy) {
             return Err(Verdict::NotShownYet(Writer::This));
         }
-        // To take a role that is not shown yet for one that is gone would leave it behind.
+        // If a role that is not shown yet counted as deleted, it would be left behind.
         if observed.is_none()
             && account.ledger.may_lack_a_role_of(&owner.uid)
             && !never_had_a_role(resource)
@@ -77,7 +77,7 @@ impl Reconciler {
         Ok(outcome)
     }
 
-    /// With the credentials of another account than the role's, the role would seem to be gone, and stay behind.
+    /// With the credentials of another account, the role would appear to be deleted and would be left behind.
     async fn check_account(&self, resource: &RoleResource) -> Result<(), Verdict> {
         let held = resource.status.as_ref().and_then(|status| status.role_arn.as_deref());
         let Some(held) = held.and_then(Place::of_arn) else { return Ok(()) };
@@ -101,8 +101,8 @@ impl Reconciler {
         let mut boundary_refused = None;
         for write in writes {
             let Err(error) = self.account.write(key, name, write).await else { continue };
-            // The boundary only makes way for the rest, and may be why the resource is deleted: it names a policy that
-            // does not exist, or that the credentials may not set.
+            // The boundary write only prepares the other writes, and can itself be the reason for the deletion: the
+            // policy does not exist, or the credentials cannot set it.
             let stays_refused =
                 [ErrorKind::MissingBoundary, ErrorKind::Refused, ErrorKind::AccessDenied]
                     .contains(&error.kind);
@@ -119,7 +119,7 @@ impl Reconciler {
     }
 }
 
-/// Whether the status says why no role was made.
+/// Whether the status shows why no role was created.
 fn never_had_a_role(resource: &RoleResource) -> bool {
     let status = resource.status.as_ref();
     let is_refused = |reason: &str| {

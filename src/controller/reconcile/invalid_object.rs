@@ -1,6 +1,6 @@
-//! A stored object that does not fit the types, because it was written under a newer schema or under one that somebody
-//! loosened. What it declares is not known, so IAM is left alone. The object says so, and a deleted one stays until it
-//! can be read or its annotation asks to abandon its role.
+//! A stored object that does not match the types, because it was written under a newer schema or under one that someone
+//! loosened. Its declaration is unknown, so the controller does not call IAM. The object's status reports this. A
+//! deleted object stays until it can be parsed or its annotation asks to abandon it.
 
 use std::sync::Arc;
 
@@ -21,7 +21,8 @@ use super::reconciler::{Pause, Reconciler};
 pub(crate) const REASON: Reason = Reason::InvalidSpec;
 
 impl Reconciler {
-    /// Reports on the object what keeps it from being read, or removes its finalizer if that is asked for.
+    /// Reports in the object's status why it cannot be parsed, or removes its finalizer if its annotation asks for
+    /// that.
     pub(super) async fn reconcile_invalid(
         &self,
         object: &Arc<StoredObject>,
@@ -53,7 +54,7 @@ impl Reconciler {
     }
 }
 
-/// What was known of the role stays in the status: another version of the controller goes on from there.
+/// The status keeps what was known about the role, for another version of the controller.
 fn status_of(
     object: &StoredObject,
     problem: &str,

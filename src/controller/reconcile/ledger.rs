@@ -1,4 +1,4 @@
-//! What this process wrote to each role a moment ago, for as long as IAM may still show the time before.
+//! The recent writes of this process to each role, kept while IAM may still show an earlier state.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -13,7 +13,7 @@ pub(crate) struct Ledger {
     /// How long a read of IAM can be older than a write.
     settling: Duration,
     begun: OnceLock<Instant>,
-    /// Uids of the resources that there were then, which an earlier process may have seen to.
+    /// Uids of the resources that existed at startup, which an earlier process may have reconciled.
     inherited: OnceLock<HashSet<String>>,
     roles: Mutex<State>,
 }
@@ -24,30 +24,30 @@ struct State {
 }
 
 impl Ledger {
-    /// A ledger that keeps each write for so long.
+    /// A ledger that keeps each write for this time.
     pub(crate) fn new(settling: Duration) -> Self {
         let roles = Mutex::new(State { written: HashMap::new(), pruned: Instant::now() });
         Self { settling, begun: OnceLock::new(), inherited: OnceLock::new(), roles }
     }
 
-    /// From now on it is this process that writes, and only for these resources may another have written before.
+    /// Records that this process now writes. An earlier process can only have written for these resources.
     pub(crate) fn begin(&self, inherited: impl Iterator<Item = String>) {
         self.begun.get_or_init(Instant::now);
         self.inherited.get_or_init(|| inherited.collect());
     }
 
-    /// Whether an earlier process may have written so lately that IAM does not show it yet.
+    /// Whether an earlier process may have written so recently that IAM does not show it yet.
     pub(crate) fn may_lack_those_of_an_earlier_process(&self) -> bool {
         self.begun.get().is_none_or(|begun| begun.elapsed() < self.settling)
     }
 
-    /// Whether an earlier process may have created a role for the resource so lately that IAM does not show it yet.
+    /// Whether an earlier process may have created a role for the resource so recently that IAM does not show it yet.
     pub(crate) fn may_lack_a_role_of(&self, uid: &str) -> bool {
         self.may_lack_those_of_an_earlier_process()
             && self.inherited.get().is_none_or(|inherited| inherited.contains(uid))
     }
 
-    /// Takes note of a write and how it went.
+    /// Records a write and its result.
     pub(crate) fn note(&self, role: &RoleKey, write: &Write, result: Result<(), &IamError>) {
         let outcome = match result {
             Ok(()) => Outcome::Done,
@@ -69,7 +69,7 @@ impl Ledger {
         writes.note(write, outcome);
     }
 
-    /// The recent writes to this role. To be asked before IAM is, so that they do not expire meanwhile.
+    /// The recent writes to this role. Read them before the request to IAM, so that they do not expire meanwhile.
     pub(crate) fn to(&self, role: &RoleKey) -> RecentWrites {
         let roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = roles.written.get(role);

@@ -1,4 +1,4 @@
-//! One reconcile of one resource: what may be done, what is done to its role, and when it comes again.
+//! One reconcile of one resource: whether it can act, what it does to the role, and when it is requeued.
 
 mod account;
 mod apply;

@@ -1,6 +1,6 @@
-//! Roles of resources that are gone. Where the API server removed a resource although our finalizer was on it, what the
-//! finalizer would have held it for is done here, or the role would stay behind with no resource that declares it. Where
-//! others removed the finalizer, the role stays, and that is reported.
+//! Roles of deleted resources. If the API server removed a resource despite our finalizer, this module does the cleanup
+//! that the finalizer was for; otherwise the role would be left behind without a resource. If others removed the
+//! finalizer, the role is kept and reported.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use super::super::report::{DeletionOutcome, Findings, Verdict};
 use super::super::runtime::is_orphaned;
 use super::reconciler::Reconciler;
 
-/// How many are cleaned up at once.
+/// The most concurrent cleanups.
 const AT_ONCE: usize = 4;
 
-/// How often each is tried, with pauses from 1 s to 1 min. Nothing comes back to it later.
+/// The attempts for each role, with pauses from 1 s to 1 min. There is no later retry.
 const TRIES: usize = 20;
 
-/// Reports the role of an object that is gone after others removed our finalizer.
+/// Reports the role of an object that was deleted after others removed our finalizer.
 pub(crate) fn report_orphan(reconciler: &Reconciler, object: &StoredObject) {
     let was_let_go = reconciler.requeue.was_let_go(&object.uid().unwrap_or_default());
     let Ok(resource) = &object.0 else { return };
@@ -35,7 +35,7 @@ pub(crate) fn report_orphan(reconciler: &Reconciler, object: &StoredObject) {
     }
 }
 
-/// Cleans up the roles of resources that are gone until there can be no more.
+/// Cleans up the roles of deleted resources until the channel closes.
 pub(crate) async fn clean_up_orphans(
     reconciler: &Reconciler,
     orphaned: impl Stream<Item = Arc<StoredObject>>,
@@ -74,8 +74,7 @@ async fn clean_up(
     reconciler.delete(resource, &mut Findings::default()).await
 }
 
-/// Whether the resource is there after all, or one of the same name that declares the same role and takes it back by
-/// itself.
+/// Whether the resource still exists, or one of the same name declares the same role and takes it back automatically.
 fn is_declared(reconciler: &Reconciler, object: &StoredObject, resource: &RoleResource) -> bool {
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
     let Some(found) = reconciler.schedule.index.get(&Key::of_object(object)) else { return false };

@@ -1,5 +1,5 @@
-//! One reconcile: pause first, then the finalizer, then bring the role to its declaration or, for a deleted resource,
-//! clean it up; report how it went; say when the resource comes again.
+//! One reconcile: check for a pause, add the finalizer, make the role match the spec or clean up the role of a deleted
+//! resource, report the result, and return when to requeue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use super::super::report::{self, Findings, Reporter, Verdict};
 use super::super::runtime::{Requeue, Schedule, Worker};
 use super::account::Account;
 
-/// How long until the resource is to be reconciled again without a change; `None` when the resync is early enough.
+/// The time until the next reconcile without a change; `None` when the resync is early enough.
 pub(super) type Pause = Option<Duration>;
 
 /// Reconciles resources.
@@ -39,7 +39,7 @@ pub(crate) struct Reconciler {
     pub timing: Timing,
 }
 
-/// Whether a reconcile of the object may call IAM. The finalizer comes first, and takes no call.
+/// Whether a reconcile of the object can call IAM. The finalizer comes first, and needs no call.
 fn needs_worker(object: &StoredObject) -> bool {
     object
         .0
@@ -48,13 +48,13 @@ fn needs_worker(object: &StoredObject) -> bool {
 }
 
 impl Reconciler {
-    /// Reconciles the resource of this key, with a worker if it needs one. Returns when it comes again.
+    /// Reconciles the resource with this key, with a worker if it needs one. Returns when to requeue it.
     pub(crate) async fn run(&self, key: &Key) -> Pause {
         let mut object = self.schedule.index.get(key)?;
         let mut worker = None;
         if needs_worker(&object) {
             worker = Some(self.account.workers.worker().await);
-            // As it is after the wait.
+            // The version after the wait.
             object = self.schedule.index.get(key)?;
         }
         match self.reconcile(&object, worker).await {
@@ -62,7 +62,7 @@ impl Reconciler {
             Err(error) => {
                 let (namespace, name) = (object.namespace(), object.name_any());
                 match &error {
-                    // That the API server does not answer is said once, for all requests.
+                    // A silent API server is logged once, for all requests.
                     Error::Kube(kube::Error::HyperError(_) | kube::Error::Service(_))
                     | Error::Unknown => debug!(namespace, name, "{error}"),
                     Error::Kube(_) | Error::CleanupPending(_) | Error::Incomplete(_) => {
@@ -74,7 +74,7 @@ impl Reconciler {
         }
     }
 
-    /// The object is gone: nothing of it is remembered.
+    /// Forgets a deleted object.
     pub(crate) fn forget(&self, object: &StoredObject) {
         self.requeue.forget_object(&object.uid().unwrap_or_default());
     }
@@ -112,16 +112,16 @@ impl Reconciler {
         reconciled.instrument(report::span(resource)).await
     }
 
-    /// How long a requested reconcile has to wait, if nothing else calls for one: whoever may annotate a resource must
-    /// not be able to use up the calls of the whole account.
+    /// How long a requested reconcile must wait, if it has no other cause. A user who can annotate a resource must not
+    /// be able to exhaust the calls of the whole account.
     fn requested_too_soon(&self, resource: &RoleResource) -> Pause {
         let request = lifecycle::request(resource)?;
         let uid = resource.uid().unwrap_or_default();
         self.requeue.until_request(&uid, request)
     }
 
-    /// A settled resource is left to the resync, which looks at all of them for the price of one, until that
-    /// finds something suspicious, or something failed after the status was written.
+    /// Leaves a settled resource to the resync, which observes all roles for the cost of one, unless the resync found a
+    /// difference, or something failed after the status was written.
     fn is_asked_for(&self, resource: &RoleResource) -> bool {
         let uid = resource.uid().unwrap_or_default();
         self.schedule.take_suspect(&uid)
@@ -129,7 +129,7 @@ impl Reconciler {
             || !lifecycle::is_settled(resource)
     }
 
-    /// After an error of Kubernetes the same object comes again, with growing pauses.
+    /// Requeues the object with backoff after an error of Kubernetes.
     fn pause_after_error(&self, object: &StoredObject, error: &Error) -> Pause {
         let uid = object.uid().unwrap_or_default();
         match error {
@@ -146,7 +146,7 @@ impl Reconciler {
         }
     }
 
-    /// The objects of the kind and in the namespace of this one.
+    /// The API for the kind and namespace of this object.
     pub(super) fn api(&self, object: &StoredObject) -> Result<Api<StoredObject>, Error> {
         let namespace = object.namespace().ok_or(Error::Incomplete("namespace"))?;
         Ok(Api::namespaced_with(self.client.clone(), &namespace, &object.kind()))
@@ -178,7 +178,7 @@ impl Reconciler {
         Ok(pause)
     }
 
-    /// Nothing is written for a paused resource, and one that is being deleted has to wait.
+    /// Writes nothing for a paused resource. A paused resource that is being deleted must wait.
     async fn pause(
         &self,
         object: &Arc<StoredObject>,
@@ -207,12 +207,12 @@ impl Reconciler {
         let applied = self.apply(resource, &mut findings, hands_off).await;
         let verdict = applied.unwrap_or_else(|verdict| verdict);
         drop(worker);
-        // While IAM is behind nothing new is learned, so what was said last stays so.
+        // While IAM lags behind, nothing new is known, so the last report remains.
         let is_behind = matches!(verdict, Verdict::NotShownYet(_) | Verdict::Busy);
         if !(is_behind && findings.made.is_empty() && is_reported(resource)) {
             let published = self.reporter.publish(resource, &findings, &verdict).await;
             if published.is_err() {
-                // If it is gone, the role may have been made after that was heard of.
+                // If it was deleted, the role may have been created after the deletion was observed.
                 self.schedule.vanished(object);
             }
             published?;
@@ -239,7 +239,7 @@ impl Reconciler {
             }
             Err(verdict) => {
                 self.reporter.publish(resource, &findings, &verdict).await?;
-                // The resync leaves resources out that are being deleted, so nothing else would come back to it.
+                // The resync skips resources that are being deleted, so nothing else would requeue it.
                 let slowly =
                     || self.requeue.failed(&resource.uid().unwrap_or_default(), Retry::Slowly);
                 let pause = self.pause_after(resource, &findings, &verdict).or_else(slowly);
@@ -262,7 +262,7 @@ impl Reconciler {
         };
         let pause = self.requeue.failed(&uid, retry);
         match verdict {
-            // It is looked at then, however settled its status seems.
+            // Its role is observed then, even if its status is settled.
             Verdict::Reserved { left, .. } => Some(*left),
             Verdict::NotShownYet(_) | Verdict::Busy => {
                 pause.map(|pause| pause.min(self.timing.longest_consistency_retry))
@@ -272,11 +272,11 @@ impl Reconciler {
     }
 }
 
-/// Puts our finalizer before those of others: of a long list only the beginning is read.
+/// Puts our finalizer before those of others: only the beginning of a long list is read.
 async fn add_finalizer(api: &Api<StoredObject>, name: &str, first: &str) -> Result<Pause, Error> {
     let front = "/metadata/finalizers/0";
     let patch = json!([
-        // Another replica may have been here.
+        // Another replica may have written it.
         {"op": "test", "path": front, "value": first},
         {"op": "add", "path": front, "value": FINALIZER},
     ]);
@@ -288,7 +288,7 @@ async fn add_finalizer(api: &Api<StoredObject>, name: &str, first: &str) -> Resu
     }
 }
 
-/// Whether the status says how it went with this generation, and not only that work is under way.
+/// Whether the status has the result for this generation, and not only that work is in progress.
 fn is_reported(resource: &RoleResource) -> bool {
     let ready = resource.status.as_ref().and_then(|status| status.ready());
     ready.is_some_and(|ready| {

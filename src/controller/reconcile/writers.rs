@@ -1,17 +1,18 @@
-//! One writer a role at a time. Two resources can declare one role, and a resource can be recreated while the role of the
-//! one before is being deleted; all writes go by the role's name, so two that interleave would leave neither's role.
+//! One writer per role at a time. Two resources can declare the same role, and a resource can be recreated while the
+//! role of its predecessor is being deleted. All writes use the role's name, so interleaved writers would corrupt both
+//! results.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::role::RoleKey;
 
-/// The roles that are being written to.
+/// The roles that are being written.
 #[derive(Debug, Default)]
 pub(crate) struct Writers(Mutex<HashSet<RoleKey>>);
 
 impl Writers {
-    /// Leave to write to the role, until it is dropped; `None` while another has it.
+    /// A permit to write to the role, until it is dropped; `None` while another has it.
     pub(crate) fn enter(&self, role: &RoleKey) -> Option<impl Drop + use<'_>> {
         let key = role.clone();
         self.lock().insert(key.clone()).then(|| Writer { writers: self, key })

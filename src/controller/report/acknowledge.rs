@@ -1,7 +1,7 @@
-//! Acknowledges an edit in the status as soon as the watch delivers it: a worker may have to be waited for, IAM may be slow,
-//! and an earlier edit of the same resource may still be at work. Nobody shall take the Ready of an earlier generation for
-//! that of this one. It never overwrites: whoever wrote meanwhile knew more. Failing to do so does no harm, the reconcile
-//! reports how it went.
+//! Acknowledges an edit in the status as soon as the watch delivers it. A reconcile can take time: all workers can be
+//! busy, IAM can be slow, and the reconcile of an earlier edit can still be running. Without this, users could mistake
+//! the Ready of an earlier generation for that of the current one. It never overwrites another write, which is always
+//! more recent. A failure is harmless, because the reconcile reports its result.
 
 use futures::{Stream, StreamExt as _};
 use tracing::debug;
@@ -12,10 +12,10 @@ use super::outcome::{Findings, Verdict};
 use super::reporter::Reporter;
 use super::status::status_after;
 
-/// How many are acknowledged at once.
+/// The most concurrent acknowledgments.
 const AT_ONCE: usize = 8;
 
-/// Acknowledges edits until there can be no more.
+/// Acknowledges edits until the channel closes.
 pub(crate) async fn acknowledge(reporter: &Reporter, edited: impl Stream<Item = Key>) {
     edited.for_each_concurrent(AT_ONCE, |edited| one(reporter, edited)).await;
 }
@@ -23,7 +23,7 @@ pub(crate) async fn acknowledge(reporter: &Reporter, edited: impl Stream<Item = 
 async fn one(reporter: &Reporter, edited: Key) {
     let Some(object) = reporter.schedule.index.get(&edited) else { return };
     let Ok(resource) = &object.0 else { return };
-    // Who does not lead leaves it to the leader.
+    // A standby leaves it to the leader.
     if !reporter.schedule.works() || !lifecycle::is_edited(resource) {
         return;
     }

@@ -1,25 +1,25 @@
-//! What became of the role of a resource that is gone, as event and log report it. Pure.
+//! The outcome of a deletion for the role, as event and log report it. Pure.
 
 use kube::runtime::events::EventType;
 
 use crate::api::EventReason;
 use crate::role::{Kept, RoleName};
 
-/// What became of the role of a deleted resource.
+/// The outcome for the role of a deleted resource.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum DeletionOutcome {
     /// It was deleted.
     Deleted(RoleName),
-    /// It stays, without our tags.
+    /// It was kept, without our tags.
     Released(RoleName),
-    /// Whatever role there is stays as it is: the user asked to remove the finalizer without a look. The name is the one
-    /// that was last known.
+    /// The role, if any, is left unchanged: the user asked to remove the finalizer without calling IAM. The name is the
+    /// last known one.
     Abandoned(Option<String>),
-    /// It stays as it is, for this reason.
+    /// It is left unchanged, for this reason.
     Kept(RoleName, Kept),
-    /// It stays as it is, because others took the finalizer off.
+    /// It is left unchanged, because others removed the finalizer.
     LeftBehind(RoleName),
-    /// There was nothing of ours to delete.
+    /// There was no role of ours to delete.
     Nothing,
 }
 

@@ -1,6 +1,6 @@
-//! Events, sent by a task of their own and in their order, so that they never hold up a reconcile: in a burst
-//! of a thousand new resources the roles come first and the telling follows. When the API server does not take them as
-//! fast as they come, those that do not fit are dropped and counted: the status says the same.
+//! Events, sent in order by a separate task, so that they never delay a reconcile: in a burst of a thousand new
+//! resources the roles come first and the events follow. When the API server is too slow, surplus events are dropped
+//! and counted; the status has the same information.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,21 +15,21 @@ use tracing::warn;
 use crate::api::CONTROLLER_NAME;
 use crate::telemetry::Metrics;
 
-/// So many may wait.
+/// The most events that can wait.
 const WAITING: usize = 1024;
 
-/// A recorder keeps what it told for some minutes, to count repetitions instead of telling them again. More
-/// than so many are not kept: in a burst they are about as many different objects.
+/// A recorder keeps recent events for some minutes, to count repetitions instead of sending them again. This bounds
+/// their number: in a burst they are about as many different objects.
 const REMEMBERED: usize = 1000;
 
-/// Where events are handed in.
+/// The queue for events.
 pub(crate) struct Events {
     waiting: mpsc::Sender<(Event, ObjectReference)>,
     metrics: Arc<Metrics>,
 }
 
 impl Events {
-    /// Has `event` sent about the object, unless too many wait already.
+    /// Sends `event` about the object, unless too many events wait already.
     pub(crate) fn send(&self, event: Event, object: ObjectReference) {
         if self.waiting.try_send((event, object)).is_err() {
             self.metrics.event_dropped();
@@ -37,8 +37,8 @@ impl Events {
     }
 }
 
-/// The place to hand events in, and the work of sending them, each for as long as `patience`, which ends once that place
-/// is gone.
+/// The queue for events and the task that sends them. Each event can take as long as `patience`. The task ends once the
+/// queue is dropped.
 pub(crate) fn events(
     client: Client,
     metrics: Arc<Metrics>,
@@ -57,7 +57,7 @@ pub(crate) fn events(
             remembered += 1;
             let problem = match timeout(patience, recorder.publish(&event, &object)).await {
                 Ok(Ok(())) => continue,
-                // Every event would say so, and the controller works without.
+                // Every further event would fail the same way, and the controller works without events.
                 Ok(Err(kube::Error::Api(answer))) if answer.is_forbidden() => {
                     if !std::mem::replace(&mut said_denied, true) {
                         warn!("cannot record events (logged once): {}", answer.message);

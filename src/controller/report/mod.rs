@@ -1,4 +1,4 @@
-//! From how a reconcile ended to what people and tools see of it: status, messages, events, log, metrics.
+//! Reports the result of a reconcile to users and tools: status, messages, events, log, metrics.
 
 mod acknowledge;
 mod deletion;

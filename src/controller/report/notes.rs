@@ -1,4 +1,4 @@
-//! Which events a reconcile is worth, and what they say. Pure.
+//! The events of a reconcile, and their text. Pure.
 
 use kube::runtime::events::{Event, EventType};
 
@@ -8,10 +8,10 @@ use crate::role::{Change, Write};
 
 use super::outcome::{Findings, Outcome};
 
-/// An event's note may hold 1 kB (API reference, `events.k8s.io/v1`).
+/// The note of an event is limited to 1 kB (API reference, `events.k8s.io/v1`).
 const LONGEST_NOTE: usize = 1024;
 
-/// The events of a reconcile: one of what was written, and a warning that is not in the status already.
+/// The events of a reconcile: one for its writes, and a warning that is not yet in the status.
 pub(super) fn events(
     resource: &RoleResource,
     findings: &Findings,
@@ -30,7 +30,7 @@ pub(super) fn events(
     events
 }
 
-/// Whether there is something to warn of that the status does not say yet.
+/// Whether there is a warning that is not yet in the status.
 pub(super) fn warns_anew(resource: &RoleResource, outcome: &Outcome, status: &RoleStatus) -> bool {
     let said = |status: &RoleStatus| {
         let ready = status.ready()?;
@@ -76,7 +76,7 @@ fn of_changes(findings: &Findings) -> Event {
     }
 }
 
-/// An event, its note cut to what one may hold.
+/// An event, its note cut to the limit.
 pub(crate) fn event(type_: EventType, reason: &str, action: &str, note: &str) -> Event {
     Event {
         type_,

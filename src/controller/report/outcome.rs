@@ -1,5 +1,5 @@
-//! How a reconcile ended, and what that means: for the conditions, for when it comes again, for events and the log. Decided
-//! once, here. Pure: the clock comes in as an argument.
+//! How a reconcile ended, and what follows: the conditions, the requeue, events and the log. Decided only here. Pure:
+//! the clock is an argument.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -16,34 +16,34 @@ use crate::role::{Change, ErrorKind, IamError, Refusal, Retry, RoleIdentity};
 
 use super::super::lifecycle::{self, HandsOff};
 
-/// How many bytes of a list of things a message names.
+/// The longest list in a message, in bytes.
 const MAX_NAMED: usize = 8192;
 
-/// What a reconcile learned and did, however it ended.
+/// The observations and writes of a reconcile, however it ended.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    /// The last status called this very generation ready: what differs now is drift and no edit.
+    /// The last status called this same generation ready, so a difference is drift and not an edit.
     pub was_in_sync: bool,
-    /// The role's name as resolved.
+    /// The resolved name of the role.
     pub role_name: Option<String>,
-    /// The role, when it was seen or created, and is ours.
+    /// The role, when it was observed or created and the resource owns it.
     pub role: Option<RoleIdentity>,
-    /// IAM said that there is no such role.
+    /// IAM answered that there is no such role.
     pub role_absent: bool,
-    /// Whether the live trust policy is the declared one; `None` while unknown.
+    /// Whether the live trust policy matches the spec; `None` while unknown.
     pub trust_policy_synced: Option<bool>,
-    /// Whether the live permissions policy is the declared one; `None` while unknown.
+    /// Whether the live permissions policy matches the spec; `None` while unknown.
     pub permissions_policy_synced: Option<bool>,
     /// Whether the role existed before the resource; `None` while unknown.
     pub adopted: Option<bool>,
-    /// Keys of the user's tags that may be on the role because of us.
+    /// Keys of the user's tags that the controller may have put on the role.
     pub tag_keys: Option<BTreeSet<String>>,
     /// The changes that were made.
     pub made: Vec<Change>,
 }
 
 impl Findings {
-    /// Before anything was looked at.
+    /// Before any observation.
     pub(crate) fn before(resource: &RoleResource) -> Self {
         let ready = resource.status.as_ref().and_then(RoleStatus::ready);
         let is_in_sync = |ready: &Condition| {
@@ -56,38 +56,38 @@ impl Findings {
 /// How a reconcile ended.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// Work on a new generation begins.
+    /// Work on a new generation starts.
     Progressing,
-    /// The role is as declared, but for these policies that nobody asked to remove.
+    /// The role matches the spec, except for these policies that `exclusivePolicies` does not remove.
     Synced { extra_policies: Vec<Difference> },
-    /// The role was compared and, for this reason, nothing was written.
+    /// The role was compared, and nothing was written for this reason.
     LeftAlone { why: HandsOff, differences: Vec<Difference> },
     /// The spec declares no role.
     InvalidSpec(SpecError),
-    /// The live role is not ours to change.
+    /// The controller must not change the live role.
     Refused(Refusal),
-    /// For so long the role is kept for a resource that may be being recreated.
+    /// The role is reserved for this time for a resource that may be being recreated.
     Reserved { by: Refusal, left: Duration },
-    /// The credentials are not those of the destination's account.
+    /// The credentials belong to another account than the destination's.
     WrongAccount { destination: Place, credentials: Place },
-    /// Another resource is writing to the role at this moment.
+    /// Another resource is writing to the role at present.
     Busy,
     /// A call to IAM failed.
     Failed(IamError),
-    /// IAM does not show yet, or may not show yet, what was written a moment ago.
+    /// IAM does not show a recent write yet, or may not show it yet.
     NotShownYet(Writer),
-    /// The resource is being deleted but these things on the role are not ours to delete.
+    /// The resource is being deleted, but the controller must not delete these parts of the role.
     DeletionBlocked(Vec<String>),
     /// The resource is being deleted and is annotated as paused.
     DeletionPaused,
 }
 
-/// Whose writes IAM may not show yet.
+/// The process whose writes IAM may not show yet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Writer {
-    /// This process's.
+    /// This process.
     This,
-    /// Those of the process that worked before this one began, if there was one.
+    /// The process that worked before this one, if there was one.
     Earlier,
 }
 
@@ -102,21 +102,21 @@ impl Writer {
     }
 }
 
-/// What happens next to a resource.
+/// The next step for a resource.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Outlook {
     /// Nothing, until the resource or its role changes.
     Settled,
-    /// Work on it is under way.
+    /// A reconcile is in progress.
     Working,
-    /// The controller retries: what stopped it is expected to pass.
+    /// The controller retries: the failure is temporary.
     Retrying,
-    /// Someone has to act. Where that is outside of Kubernetes, the controller retries slowly to notice it.
+    /// Someone has to act. If that is outside of Kubernetes, the controller retries slowly to notice it.
     NeedsAction { retries: bool },
 }
 
 impl Outlook {
-    /// What follows from an error of IAM that calls for this retry.
+    /// The next step after an IAM error with this retry.
     const fn after(retry: Retry) -> Self {
         match retry {
             Retry::Soon => Self::Retrying,
@@ -125,7 +125,7 @@ impl Outlook {
         }
     }
 
-    /// When the resource comes again without a change; `None` when the resync is early enough.
+    /// When the resource is requeued without a change; `None` when the resync is early enough.
     pub(crate) const fn retry(self) -> Option<Retry> {
         match self {
             Self::Settled | Self::Working | Self::NeedsAction { retries: false } => None,
@@ -134,31 +134,31 @@ impl Outlook {
         }
     }
 
-    /// Whether the condition `Reconciling` is there.
+    /// Whether the condition `Reconciling` is present.
     pub(crate) const fn is_reconciling(self) -> bool {
         matches!(self, Self::Working | Self::Retrying)
     }
 
-    /// Whether the condition `Stalled` is there.
+    /// Whether the condition `Stalled` is present.
     pub(crate) const fn is_stalled(self) -> bool {
         matches!(self, Self::NeedsAction { .. })
     }
 }
 
-/// What a verdict comes to.
+/// The result of a verdict.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// The status of `Ready`.
     pub ready: bool,
-    /// The reason of all conditions that are not as they should be.
+    /// The reason of all conditions that are not in their normal state.
     pub reason: Reason,
-    /// What happens next.
+    /// The next step.
     pub outlook: Outlook,
     /// The message of `Ready`.
     pub message: String,
-    /// A part of the message that differs at each attempt.
+    /// A part of the message that differs for each attempt.
     pub request_id: Option<String>,
-    /// Whether it is worth a warning, as event and in the log.
+    /// Whether it deserves a warning, as event and in the log.
     pub warns: bool,
 }
 
@@ -188,18 +188,18 @@ impl Outcome {
     }
 }
 
-/// What an outcome depends on besides the verdict.
+/// The input of an outcome besides the verdict.
 #[derive(Clone, Copy)]
 pub(crate) struct Inputs<'a> {
     pub resource: &'a RoleResource,
     pub findings: &'a Findings,
     pub now: Timestamp,
-    /// How long what IAM does not know can be unknown yet.
+    /// How long an object that IAM does not know can be too new for IAM.
     pub propagation: Duration,
 }
 
 impl Inputs<'_> {
-    /// ARN of the role, as far as it can be known.
+    /// ARN of the role, as far as it is known.
     fn role_arn(&self, error: &IamError) -> Option<String> {
         let name = error.role.as_ref()?;
         let seen = self.findings.role.as_ref().map(|role| role.arn.clone());
@@ -212,7 +212,7 @@ impl Inputs<'_> {
         seen.or_else(known).or_else(expected)
     }
 
-    /// Whether what IAM does not know is, after so long, not there at all.
+    /// Whether an object that IAM does not know has been missing long enough to count as nonexistent.
     fn is_not_to_be(&self, kind: ErrorKind) -> bool {
         matches!(kind, ErrorKind::InvalidPrincipal | ErrorKind::MissingBoundary)
             && unready_for(self.resource, self.now) > self.propagation
@@ -220,7 +220,7 @@ impl Inputs<'_> {
 }
 
 impl Verdict {
-    /// What the verdict comes to.
+    /// The outcome of the verdict.
     pub(crate) fn outcome(&self, inputs: Inputs<'_>) -> Outcome {
         match self {
             Self::Progressing => {
@@ -259,12 +259,12 @@ impl Verdict {
         }
     }
 
-    /// Whether the request for a reconcile is answered with this.
+    /// Whether this outcome answers a request for a reconcile.
     pub(crate) const fn answers_request(&self) -> bool {
         !matches!(self, Self::Progressing | Self::NotShownYet(_) | Self::Busy)
     }
 
-    /// The differences that were seen and left as they are.
+    /// The observed differences that were left unchanged.
     pub(crate) fn reported_differences(&self) -> &[Difference] {
         match self {
             Self::Synced { extra_policies } => extra_policies,
@@ -350,7 +350,7 @@ fn left_alone(why: HandsOff, inputs: Inputs<'_>, differences: &[Difference]) -> 
         HandsOff::ReportOnly if differences.is_empty() => Reason::Synced,
         HandsOff::ReportOnly => Reason::DriftReported,
     };
-    // Nothing will change by itself: whoever waits for Ready is to know at once.
+    // Nothing changes automatically, so users who wait for Ready must know immediately.
     let outlook = if ready { Outlook::Settled } else { Outlook::NeedsAction { retries: false } };
     let warns = reason == Reason::DriftReported;
     Outcome { ready, outlook, warns, ..Outcome::ready(reason, message) }
@@ -420,14 +420,14 @@ fn failed(error: &IamError, inputs: Inputs<'_>) -> Outcome {
     Outcome { request_id, ..Outcome::failed(outlook, reason, message) }
 }
 
-/// What to say beside the cause, when a deleted resource has to stay.
+/// The addition to the cause when a deleted resource must stay.
 pub(crate) fn how_to_abandon() -> String {
     format!(
         " Until then this resource and its namespace cannot be deleted. To delete the resource anyway and leave its role unchanged, set the annotation {ABANDON_ANNOTATION}: \"true\"."
     )
 }
 
-/// With a capital and a full stop, as a status is read.
+/// As a sentence, with a capital and a period.
 fn sentence(message: &impl ToString) -> String {
     let message = message.to_string();
     let message = message.trim_end_matches('.');

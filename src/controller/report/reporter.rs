@@ -1,4 +1,4 @@
-//! Reports how a reconcile went: status, events, log line, metric. What was reported already is not reported again.
+//! Reports the result of a reconcile: status, events, log line, metric. It does not report the same result twice.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(crate) struct Reporter {
     pub timing: Timing,
 }
 
-/// The span of a reconcile. What it came to is filled in with the status.
+/// The span of a reconcile. Its result is added with the status.
 pub(crate) fn span(resource: &RoleResource) -> Span {
     let (namespace, name) = (resource.namespace(), resource.name_any());
     let generation = resource.metadata.generation;
@@ -50,10 +50,10 @@ pub(crate) fn span(resource: &RoleResource) -> Span {
 }
 
 impl Reporter {
-    /// Writes the status if it says something new, and sends events of what changed. What was edited meanwhile is not
-    /// called ready, nor anything else that was true before. The status is written onto the version that it was made for,
-    /// so that a write which was held up on its way never covers what another leader has written since. Returns what the
-    /// verdict comes to.
+    /// Writes the status if it changed, and sends events for the changes. If the resource was edited meanwhile, the
+    /// status does not call it ready and does not repeat other results of the earlier spec. The write applies only to
+    /// the version that the status was made for, so a delayed write never overwrites the status of a later leader.
+    /// Returns the outcome of the verdict.
     pub(crate) async fn publish(
         &self,
         resource: &RoleResource,
@@ -77,7 +77,7 @@ impl Reporter {
                             latest.metadata.resource_version.as_deref().unwrap_or_default();
                         let key = Key::of(&latest);
                         let newer = self.schedule.index.newer_than(&key, version);
-                        // Without the newer one, another conflict says so.
+                        // Without the newer version, the next write fails with another conflict.
                         let _ = timeout_at(deadline, newer).await;
                         continue;
                     }
@@ -98,7 +98,7 @@ impl Reporter {
         }
     }
 
-    /// What a verdict on `resource` depends on now.
+    /// The current inputs of a verdict on `resource`.
     pub(crate) fn inputs<'a>(
         &self,
         resource: &'a RoleResource,
@@ -108,13 +108,13 @@ impl Reporter {
         Inputs { resource, findings, now: (self.timing.now)(), propagation }
     }
 
-    /// The resource as it was worked on, with the status that it has by now; or, when its spec was edited since, as that
-    /// edit left it, and `true`.
+    /// The resource as reconciled, with its current status. If its spec was edited since, the edited resource and
+    /// `true`.
     fn as_of_now(&self, resource: &RoleResource) -> (RoleResource, bool) {
         let latest = self.schedule.latest(resource);
         let latest = latest.as_ref().and_then(|object| object.0.as_ref().ok());
         let is_edited = |latest: &RoleResource| {
-            // Deletion counts as a generation too.
+            // A deletion also increments the generation.
             latest.metadata.generation != resource.metadata.generation
                 && latest.metadata.deletion_timestamp.is_none()
         };
@@ -130,7 +130,7 @@ impl Reporter {
         }
     }
 
-    /// Reports what became of the role of an object that is going away.
+    /// Reports the outcome for the role of an object that is being deleted.
     pub(crate) fn deleted(&self, object: &StoredObject, outcome: &DeletionOutcome) {
         let Some((type_, reason, note)) = outcome.event() else { return };
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
@@ -148,8 +148,7 @@ impl Reporter {
         self.events.send(event, object.object_ref(&object.kind()));
     }
 
-    /// Writes the whole status onto the version that is given; the API server refuses it once somebody has
-    /// written meanwhile.
+    /// Writes the whole status onto the given version. The API server rejects it after another write.
     pub(crate) async fn write_status(
         &self,
         kind: &'static Kind,
@@ -161,7 +160,7 @@ impl Reporter {
         let name = metadata.name.clone().unwrap_or_default();
         let precondition = ObjectMeta {
             name: Some(name.clone()),
-            // So that a status never lands on another object that took the name meanwhile.
+            // A status must never reach another object that has the same name by now.
             uid: metadata.uid.clone(),
             resource_version: metadata.resource_version.clone(),
             ..ObjectMeta::default()

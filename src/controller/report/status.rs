@@ -1,5 +1,5 @@
-//! From how a reconcile went to the status that people and tools read. Pure: the clock comes in as an argument, and the
-//! result goes out to be written only if it says something new.
+//! Builds the status from the result of a reconcile. Pure: the clock is an argument, and the caller writes the status
+//! only if it changed.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -11,7 +11,7 @@ use crate::policy::{Difference, readable};
 
 use super::outcome::{Inputs, Outcome, Verdict};
 
-/// How many differences the status lists, and how many characters of each part.
+/// The most differences in the status, and the longest text of each part, in characters.
 const MAX_DRIFT: usize = 100;
 const MAX_DRIFT_TEXT: usize = 1024;
 
@@ -25,7 +25,7 @@ pub(crate) fn status_after(verdict: &Verdict, outcome: &Outcome, inputs: Inputs<
         condition(type_, status, reason, message, generation)
     };
 
-    // What a new spec declares was not compared with anything yet.
+    // The new spec was not compared with anything yet.
     let synced =
         |compared: Option<bool>| compared.filter(|_| !matches!(verdict, Verdict::Progressing));
     let mut conditions = vec![
@@ -91,8 +91,8 @@ pub(crate) fn status_after(verdict: &Verdict, outcome: &Outcome, inputs: Inputs<
     }
 }
 
-/// A request id differs at each attempt: the message keeps the first one until something else differs,
-/// or every retry would write the status.
+/// A request id differs for each attempt. The message keeps the first one until something else changes, or every retry
+/// would write the status.
 fn message_after(previous: &RoleStatus, outcome: &Outcome) -> String {
     let Some(request_id) = &outcome.request_id else {
         return outcome.message.clone();
@@ -262,7 +262,7 @@ mod tests {
             assert_eq!(abnormal, Vec::from_iter(beside), "{verdict:?}");
             let outlook = outlook_of(&unreported(), &verdict, Timestamp::UNIX_EPOCH);
             if outlook != Outlook::Working {
-                // What the resync takes for settled is what nothing else comes back to.
+                // The resync treats a reason as settled exactly when nothing else requeues it.
                 let holds = Reason::parse(reason).map(Reason::holds);
                 assert_eq!(holds, Some(outlook.retry().is_none()), "{verdict:?}");
             }

@@ -1,7 +1,7 @@
-//! The resync: compares all settled resources with IAM every so often. What it costs does not grow with
-//! their number as long as two lists of the whole account are cheaper than a look at each role. It writes
-//! nothing: what looks different is marked as suspect and reconciled with a look of its own, so that a list
-//! which is older than our last write does no harm.
+//! The resync: the periodic comparison of all settled resources with IAM. Two lists of the whole account are used while
+//! they are cheaper than one observation per role; their cost does not grow with the number of resources. The resync
+//! writes nothing: it marks a difference as suspect, and a reconcile with its own observation follows. A list that is
+//! older than our last write is therefore harmless.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -25,29 +25,29 @@ use super::super::reconcile::{Account, turn};
 use super::super::runtime::{Requeue, Schedule};
 use super::compare::{Facts, differs_from_status};
 
-/// After so many steps others get their turn, the Lease above all.
+/// The number of steps after which other tasks get their turn, above all the Lease.
 const STEPS: usize = 100;
 
-/// How many calls a resync takes to look for orphans when there is no resource to compare.
+/// The most calls that a resync makes to find orphans when there is no resource to compare.
 const CALLS_FOR_ORPHANS: usize = 10;
 
-/// How many orphans one log line names.
+/// The most orphans that one log line names.
 const NAMED: usize = 10;
 
-/// Calls that a look at one role takes.
+/// The calls that one observation of a role takes.
 const CALLS_OF_ONE_LOOK: usize = 4;
 
-/// How a resync looks at the roles.
+/// How a resync observes the roles.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Method {
-    /// Lists of the whole account, given up when they take more calls than this.
+    /// Lists of the whole account, abandoned after this number of calls.
     Snapshot { at_most: usize },
-    /// A look at each role.
+    /// One observation per role.
     OneByOne,
 }
 
-/// The cheaper method for so many resources, when the last snapshot took, or was given up after,
-/// `snapshot_calls`. Nothing is known of an account at first, and the bound keeps the try cheap.
+/// The cheaper method for this number of resources, when the last snapshot took `snapshot_calls`, or was abandoned
+/// after them. At first nothing is known about the account, and the bound keeps the attempt cheap.
 fn cheapest(resources: usize, snapshot_calls: Option<usize>) -> Method {
     let one_by_one = resources.saturating_mul(CALLS_OF_ONE_LOOK);
     match snapshot_calls {
@@ -59,7 +59,7 @@ fn cheapest(resources: usize, snapshot_calls: Option<usize>) -> Method {
 /// Settled resources by their role.
 type Due = HashMap<RoleKey, Vec<Arc<StoredObject>>>;
 
-/// What a resync works with.
+/// The parts that a resync uses.
 pub(crate) struct Parts {
     pub account: Arc<Account>,
     pub cluster: ClusterId,
@@ -70,7 +70,7 @@ pub(crate) struct Parts {
     pub timing: Timing,
 }
 
-/// Compares all settled resources at once and then every `period`, spread by a tenth either way.
+/// Compares all settled resources immediately and then every `period`, with a jitter of a tenth.
 pub(crate) async fn resync(parts: Parts, period: Duration) {
     let (unfinished, orphans) = Default::default();
     let mut resync = Resync {
@@ -105,7 +105,7 @@ struct Resync {
     denied: bool,
     /// Uids and versions of the resources that were not settled at the last resync.
     unfinished: HashSet<String>,
-    /// Names of the roles of this cluster that have no resource, as the log has reported.
+    /// Names of this cluster's roles without a resource, as last logged.
     orphans: BTreeSet<String>,
     is_first: bool,
 }
@@ -116,7 +116,7 @@ impl Resync {
         let due = self.due().await;
         let number: usize = due.values().map(Vec::len).sum();
         if number == 0 && std::mem::replace(&mut self.is_first, false) {
-            // Where there is nothing to compare at startup, there may be no credentials that work yet either.
+            // With nothing to compare at startup, there may be no working credentials either.
             return Ok(());
         }
         self.is_first = false;
@@ -136,8 +136,9 @@ impl Resync {
         Ok(())
     }
 
-    /// What is not settled is at work, or comes back by itself after a failure. If a reconcile was lost, for
-    /// whatever reason, this makes good for it: what is still as unsettled as it was at the last resync.
+    /// Unsettled resources are being reconciled, or are requeued automatically after a failure. If a reconcile was
+    /// lost, this repairs it: a resource that is unsettled in the same version as at the last resync is reconciled
+    /// again.
     async fn resume_unfinished(&mut self) {
         let before = std::mem::take(&mut self.unfinished);
         for (step, guarded) in self.parts.schedule.index.all().into_iter().enumerate() {
@@ -170,7 +171,7 @@ impl Resync {
         due
     }
 
-    /// Reads the lists page by page and marks what is news. `false` when it was given up as too dear.
+    /// Reads the lists page by page and marks differences. `false` when the method was abandoned as too expensive.
     async fn snapshot(&mut self, due: &Due, at_most: usize) -> Result<bool, IamError> {
         let roles = &self.parts.account.roles;
         let names: HashSet<&str> = due.keys().map(|key| key.name.as_str()).collect();
@@ -223,7 +224,7 @@ impl Resync {
 
     fn give_up(&mut self, calls: usize) -> bool {
         info!("reading roles one by one: listing this account takes more calls");
-        // One more than was tried, so that the comparison of costs goes the other way next time.
+        // One more call than was made, so that the comparison of costs prefers the other method next time.
         self.snapshot_calls = Some(calls + 1);
         false
     }
@@ -256,7 +257,7 @@ impl Resync {
         differs_from_status(resource, observed, &facts)
     }
 
-    /// Notes whom the tags of a role name. Returns whether it is a role of this cluster that no resource declares.
+    /// Records the owner in the tags of a role. Returns whether it is a role of this cluster that no resource declares.
     fn note_owner(&self, key: &RoleKey, role: &ObservedRole) -> bool {
         let Some(owner) = Owner::of(&role.tags) else { return false };
         let index = &self.parts.schedule.index;
@@ -286,7 +287,7 @@ impl Resync {
         self.orphans = orphans;
     }
 
-    /// Spread over the period, so that they do not come all at once.
+    /// Spreads the observations over the period, to avoid a burst.
     async fn one_by_one(&self, due: Due, number: usize) {
         self.parts.metrics.resynced("one_by_one", self.denied);
         let pause = self.period / u32::try_from(number).unwrap_or(u32::MAX);
@@ -313,7 +314,7 @@ async fn pass_turn(step: usize) {
     }
 }
 
-/// How many calls a snapshot may take.
+/// The most calls of a snapshot.
 struct Budget {
     calls: usize,
     at_most: usize,
@@ -331,7 +332,7 @@ impl Budget {
     }
 }
 
-/// Of a page, what has one of these names, by its name in lower case.
+/// The entries of a page with one of these names, by name in lower case.
 fn named<T>(
     page: impl Iterator<Item = (String, T)>,
     names: &HashSet<&str>,
@@ -340,7 +341,7 @@ fn named<T>(
         .filter(|(name, _)| names.contains(name.as_str()))
 }
 
-/// A role that only one list has was made or deleted in between: it looks different and gets its own look.
+/// A role in only one of the lists was created or deleted in between. It looks different and gets its own observation.
 fn with_settings(role: ObservedRole, settings: Option<&RoleSettings>) -> ObservedRole {
     match settings {
         Some(settings) => ObservedRole {

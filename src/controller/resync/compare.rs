@@ -1,5 +1,5 @@
-//! Whether an observation that came along with all others' says anything new of one resource. If so, that one gets a look
-//! of its own before anything is written, because the observation may be older than our last write. Pure.
+//! Whether an observation from a list of all roles has news for one resource. If so, the resource gets a separate
+//! observation before any write, because the listed one can be older than our last write. Pure.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::super::lifecycle;
 use super::super::reconcile::{check_caller, compare};
 use super::super::report::{Findings, Inputs, Verdict, status_after};
 
-/// What a verdict depends on besides the resource and its role.
+/// The input of a verdict besides the resource and its role.
 pub(super) struct Facts<'a> {
     pub cluster: &'a str,
     pub defaults: &'a Defaults,
@@ -23,12 +23,12 @@ pub(super) struct Facts<'a> {
     pub is_told: &'a dyn Fn(&RoleStatus) -> bool,
 }
 
-/// An observation is no failure, so that no time has passed.
+/// An observation is not a failure, so no time has passed.
 const fn inputs<'a>(resource: &'a RoleResource, findings: &'a Findings) -> Inputs<'a> {
     Inputs { resource, findings, now: Timestamp::UNIX_EPOCH, propagation: Duration::MAX }
 }
 
-/// Whether an observation of the role says anything that the status does not.
+/// Whether an observation of the role differs from the status.
 pub(super) fn differs_from_status(
     resource: &RoleResource,
     observed: Option<&ObservedRole>,
@@ -44,7 +44,7 @@ pub(super) fn differs_from_status(
     resource.status.as_ref() != Some(&status) && !(facts.is_told)(&status)
 }
 
-/// `Ok(None)` when there is something to write.
+/// `Ok(None)` when there are writes to make.
 fn verdict(
     resource: &RoleResource,
     observed: Option<&ObservedRole>,

@@ -1,6 +1,6 @@
-//! The way to the Kubernetes API server. Connections die in silence (a load balancer forgets the flow, and nobody says
-//! so): each request has a deadline, a watch ends and is renewed before long, and the watches, the Lease and all else
-//! have connections of their own, so that none waits for the end of another's.
+//! The connections to the Kubernetes API server. A connection can die silently, for example when a load balancer drops
+//! the flow. Each request therefore has a deadline, and each watch ends after a short time and is renewed. The
+//! watches, the Lease and everything else have separate connections, so that none waits for another's timeout.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,10 +17,10 @@ use tower::{BoxError, Layer, Service};
 use tower_http::timeout::ResponseBodyTimeoutLayer;
 use tracing::{debug, info, warn};
 
-/// How long a request that was given up must have waited to tell of the API server.
+/// The shortest wait after which a canceled request counts as a failure of the API server.
 const GIVEN_UP: Duration = Duration::from_secs(1);
 
-/// The API server as it is configured, whether it answers or not.
+/// The configured API server, whether it answers or not.
 #[derive(Clone, Debug)]
 pub struct ApiServer {
     config: Config,
@@ -29,7 +29,7 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
-    /// The API server of `config`, whose answers can take so long to begin, and each part of one to follow.
+    /// The API server of `config`. `timeout` bounds the time until an answer starts and the time of each further part.
     #[must_use]
     pub fn new(mut config: Config, timeout: Duration) -> Self {
         config.connect_timeout = Some(timeout);
@@ -43,16 +43,16 @@ impl ApiServer {
         &self.reach.url
     }
 
-    /// A client with connections of its own. It fails a request whose answer takes too long to begin or to go on.
+    /// A client with separate connections. A request fails when its answer takes too long to start or to continue.
     ///
     /// # Errors
-    /// When the configuration cannot be used, as with a certificate that cannot be read.
+    /// When the configuration is unusable, for example an unreadable certificate.
     pub fn client(&self) -> kube::Result<Client> {
         let service = ResponseBodyTimeoutLayer::new(self.timeout).layer(self.service()?);
         Ok(Client::new(service, &self.config.default_namespace))
     }
 
-    /// As [`ApiServer::client`], but an answer may pause for as long as it likes, as those to watches do.
+    /// As [`ApiServer::client`], but an answer can pause indefinitely, as the answer to a watch does.
     ///
     /// # Errors
     /// As those of [`ApiServer::client`].
@@ -66,7 +66,7 @@ impl ApiServer {
     }
 }
 
-/// Whether the API server answers. Says on the log when it no longer does, and when it does again.
+/// Whether the API server answers. Logs when it stops answering, and when it resumes.
 #[derive(Clone, Debug)]
 struct Reach {
     url: Arc<str>,
@@ -80,14 +80,14 @@ struct State {
 }
 
 impl State {
-    /// It answered. Returns for how long it had not, if that was said.
+    /// Records an answer. Returns the length of the outage, if the outage was logged.
     fn answer(&mut self, now: Instant) -> Option<Duration> {
         self.answered = Some(now);
         self.away_since.take().map(|since| now.saturating_duration_since(since))
     }
 
-    /// A request that was sent at `asked` had no answer. Returns whether that is news: not before the first answer,
-    /// which the start waits for, nor when another request had one meanwhile, so that only a connection had died.
+    /// Records that a request sent at `asked` had no answer. Returns whether to log that. The first answer is awaited
+    /// at startup, which has its own log line. When another request was answered meanwhile, only a connection had died.
     fn fail(&mut self, asked: Instant) -> bool {
         let is_news =
             self.away_since.is_none() && self.answered.is_some_and(|answered| answered < asked);
@@ -119,11 +119,11 @@ impl Reach {
     }
 }
 
-/// Bounds the time of each request and notes how it ends.
+/// Bounds the time of each request and records its result.
 struct Bounded {
     server: ApiServer,
     client: Client,
-    /// Whether a connection died in silence, so that others may have.
+    /// Whether a connection died silently, so that others may have too.
     has_dead: Arc<AtomicBool>,
 }
 
@@ -137,7 +137,7 @@ impl Service<Request<Body>> for Bounded {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        // Whatever is left in the pool would cost the next requests their deadline too.
+        // The remaining pooled connections would make the next requests time out too.
         if self.has_dead.swap(false, Ordering::Relaxed)
             && let Ok(client) = Client::try_from(self.server.config.clone())
         {
@@ -169,7 +169,7 @@ impl Service<Request<Body>> for Bounded {
     }
 }
 
-/// The last cause is what a reader can act on: "connection refused" rather than "client error".
+/// The innermost cause is the useful one: "connection refused" instead of "client error".
 pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
@@ -198,7 +198,7 @@ impl Drop for Asked {
     }
 }
 
-/// One watch as it is going.
+/// The state of one watch.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pulse(Arc<Mutex<Heard>>);
 
@@ -209,7 +209,7 @@ struct Heard {
 }
 
 impl Pulse {
-    /// `client`, with each part of an answer noted here.
+    /// `client`, which records each part of an answer here.
     pub(crate) fn of(&self, client: Client) -> Client {
         let pulse = self.clone();
         let namespace = client.default_namespace().to_owned();
@@ -228,7 +228,8 @@ impl Pulse {
         Client::new(service, namespace)
     }
 
-    /// For how long nothing came; `None` while the API server denies the watch, and before its first answer.
+    /// The time since the last part of an answer; `None` while the API server denies the watch, and before its first
+    /// answer.
     pub(crate) fn age(&self) -> Option<Duration> {
         let heard = *self.lock();
         heard.at.filter(|_| !heard.is_denied).map(|at| at.elapsed())

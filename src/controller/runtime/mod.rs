@@ -1,5 +1,5 @@
-//! What runs the reconciles: the way to the API server, the watches, the queue and the workers, and when something comes
-//! again. Knows no role and no IAM.
+//! Runs the reconciles: the connections to the API server, the watches, the queue, the workers, and the requeues. Must
+//! not know: roles and IAM.
 
 mod api_server;
 mod queue;

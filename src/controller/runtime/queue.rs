@@ -1,7 +1,7 @@
-//! Which resources wait for a reconcile, and whose turn is next. Namespaces are served in turn, so that one with ten
-//! thousand changes delays another by the work of a role or two. Pure but for the wake-up: the clock comes in as an argument.
+//! The queue of resources that wait for a reconcile. It serves namespaces in turn, so ten thousand changes in one
+//! namespace delay another namespace by one or two roles only. Pure, except for the wake-up: the clock is an argument.
 //!
-//! kube's own queue serves first come, first served and has no notion of who asks; this one exists for that.
+//! kube's own queue is first come, first served and does not distinguish namespaces.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,17 +20,17 @@ pub(crate) struct Queue {
 
 #[derive(Debug)]
 struct State {
-    /// How many of one namespace are reconciled at once.
+    /// The most resources of one namespace that are reconciled concurrently.
     share: usize,
-    /// How many of each namespace are being reconciled.
+    /// The number of running reconciles in each namespace.
     running: HashMap<Arc<str>, usize>,
-    /// Those that wait, by namespace.
+    /// The waiting resources, by namespace.
     waiting: HashMap<Arc<str>, VecDeque<Key>>,
-    /// Namespaces in which one waits and may be taken, the next one first.
+    /// Namespaces with a waiting resource and free capacity, the next one first.
     turns: VecDeque<Arc<str>>,
     phases: HashMap<Key, Phase>,
     number: usize,
-    /// Those that wait for a time.
+    /// The resources that wait for a time.
     later: BTreeSet<(Instant, Key)>,
     due: HashMap<Key, Instant>,
 }
@@ -39,60 +39,60 @@ struct State {
 enum Phase {
     Waiting,
     Running,
-    /// It was asked for again while it ran.
+    /// It was requested again while it ran.
     RunningAgain(Place),
 }
 
-/// Where a resource joins the queue of its namespace.
+/// The position at which a resource joins the queue of its namespace.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Place {
-    /// Before all others: one that was begun is finished first.
+    /// Before all others: a started resource is finished first.
     First,
     /// After all others.
     Last,
 }
 
 impl Queue {
-    /// A queue of which at most `share` of one namespace are reconciled at once: writes to Kubernetes that are slow for
-    /// one namespace must not take all places.
+    /// A queue that reconciles at most `share` resources of one namespace concurrently. Slow writes to Kubernetes in
+    /// one namespace must not occupy all slots.
     pub(crate) fn new(share: usize) -> Self {
         Self { state: Mutex::new(State::new(share)), changed: Notify::new() }
     }
 
-    /// Has the resource reconciled as soon as it is its turn; once more, if it is being reconciled just now.
+    /// Schedules the resource for its next turn. A resource that is being reconciled is reconciled once more.
     pub(crate) fn add(&self, key: Key, place: Place) {
         self.lock().add(key, place);
         self.changed.notify_one();
     }
 
-    /// Has the resource reconciled at `when`, unless that happens earlier.
+    /// Schedules the resource for `when`, unless it is reconciled earlier.
     pub(crate) fn add_at(&self, key: Key, when: Instant) {
         self.lock().add_at(key, when);
         self.changed.notify_one();
     }
 
-    /// The resource is gone: it needs no reconcile any more.
+    /// Removes a deleted resource.
     pub(crate) fn forget(&self, key: &Key) {
         self.lock().forget(key);
     }
 
-    /// The next resource to reconcile. It is then being reconciled until [`Queue::done`].
+    /// The next resource to reconcile. It counts as running until [`Queue::done`].
     pub(crate) fn take(&self, now: Instant) -> Option<Key> {
         self.lock().take(now)
     }
 
-    /// The resource is not being reconciled any more.
+    /// Ends the reconcile of the resource.
     pub(crate) fn done(&self, key: &Key) {
         self.lock().done(key);
         self.changed.notify_one();
     }
 
-    /// How many wait.
+    /// The number of waiting resources.
     pub(crate) fn depth(&self) -> usize {
         self.lock().number
     }
 
-    /// Returns when one can be taken. For one caller.
+    /// Returns when a resource can be taken. For one caller.
     pub(crate) async fn filled(&self) {
         loop {
             let changed = self.changed.notified();
@@ -135,7 +135,7 @@ impl State {
         }
     }
 
-    /// Whether one more of the namespace may be reconciled now.
+    /// Whether the namespace has capacity for one more reconcile.
     fn has_room(&self, namespace: &Arc<str>) -> bool {
         self.running.get(namespace).is_none_or(|running| *running < self.share)
     }
@@ -185,7 +185,7 @@ impl State {
         while let Some((when, key)) = self.later.first().cloned()
             && when <= now
         {
-            // Takes it off the list, too.
+            // Also removes it from the list.
             self.add(key, Place::Last);
         }
     }
@@ -204,7 +204,7 @@ impl State {
             self.number -= 1;
             self.phases.insert(key.clone(), Phase::Running);
             *self.running.entry(Arc::clone(&namespace)).or_default() += 1;
-            // One that has its share gets another turn once one of its own is done.
+            // A namespace at its limit gets another turn when one of its reconciles ends.
             if self.waiting.contains_key(&namespace) && self.has_room(&namespace) {
                 self.turns.push_back(namespace);
             }
@@ -235,7 +235,7 @@ impl State {
         match self.phases.get_mut(key) {
             None | Some(Phase::Running) => {}
             Some(phase @ Phase::RunningAgain(_)) => *phase = Phase::Running,
-            // It is skipped when its turn comes: to look for it would take time that grows with the queue.
+            // It is skipped at its turn: finding it would take time that grows with the queue.
             Some(Phase::Waiting) => {
                 self.phases.remove(key);
                 self.number -= 1;
@@ -336,8 +336,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is done to the queue: what was added is taken, nothing runs twice at once, and between two turns of
-        /// a namespace each other one that waits has its own.
+        /// For any sequence of operations: a resource that was added is taken, none runs twice concurrently, and
+        /// between two turns of a namespace every other waiting namespace gets one.
         #[test]
         fn every_resource_gets_its_turn(steps in proptest::collection::vec((0..5_u8, 0..4_usize, 0..4_usize), 0..200)) {
             let (mut state, now) = (State::new(3), Instant::now());

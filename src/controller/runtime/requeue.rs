@@ -1,5 +1,4 @@
-//! When a failing resource is tried again: with pauses that grow by object and shrink to nothing once it
-//! succeeds.
+//! When a failing resource is retried: with backoff per object, which resets after a success.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
@@ -13,28 +12,28 @@ use tokio::time::Instant;
 use crate::role::Retry;
 use crate::timing::Timing;
 
-/// The pauses of every failing object, and other things to remember of single objects until they are gone.
+/// The backoff of every failing object, and other per-object state that lasts until the object is deleted.
 pub(crate) struct Requeue {
     longest: Duration,
     timing: Timing,
     failing: Mutex<HashMap<String, ExponentialBackoff>>,
-    /// When an object was last reconciled because an annotation asked for it, and its value.
+    /// When an object was last reconciled at the request of an annotation, and the annotation's value.
     requested: Mutex<HashMap<String, (Instant, String)>>,
-    /// Objects whose finalizer is off because their role was dealt with.
+    /// Objects without our finalizer, because their role was cleaned up.
     let_go: Mutex<HashSet<String>>,
-    /// The version that an object had after its status was last written, and a hash of that status.
+    /// The version of an object after the last write of its status, and a hash of that status.
     told: Mutex<HashMap<String, (String, u64)>>,
 }
 
 impl Requeue {
-    /// `longest` bounds the pauses, but for their jitter.
+    /// `longest` bounds the pauses, before jitter.
     pub(crate) fn new(longest: Duration, timing: &Timing) -> Self {
         let (failing, requested, let_go, told) = Default::default();
         let timing = *timing;
         Self { longest, timing, failing, requested, let_go, told }
     }
 
-    /// How long to wait after a failure; `None` when only a change of the resource can help.
+    /// How long to wait after a failure; `None` when only a change of the resource helps.
     pub(crate) fn failed(&self, uid: &str, retry: Retry) -> Option<Duration> {
         let first = match retry {
             Retry::Soon => self.timing.first_retry,
@@ -49,18 +48,18 @@ impl Requeue {
         pauses.next().or(Some(self.longest))
     }
 
-    /// Whether the object failed and is to be tried again.
+    /// Whether the object failed and will be retried.
     pub(crate) fn is_failing(&self, uid: &str) -> bool {
         self.lock().contains_key(uid)
     }
 
-    /// The object is gone, or works again.
+    /// Resets the backoff of an object that was deleted or works again.
     pub(crate) fn forget(&self, uid: &str) {
         self.lock().remove(uid);
     }
 
-    /// How long the reconcile that this value of the annotation asks for has to wait; `None` when it may begin now, and
-    /// for one that has begun already.
+    /// How long the reconcile that this annotation value requests must wait. `None` when it can start now, or has
+    /// already started.
     pub(crate) fn until_request(&self, uid: &str, value: &str) -> Option<Duration> {
         let now = Instant::now();
         let mut requested = locked(&self.requested);
@@ -77,32 +76,32 @@ impl Requeue {
         None
     }
 
-    /// The status of the object was written, which gave it this version.
+    /// Records that the status of the object was written and resulted in this version.
     pub(crate) fn note_told(&self, uid: &str, version: &str, status: &impl Serialize) {
         let told = (version.to_owned(), hash(status));
         locked(&self.told).insert(uid.to_owned(), told);
     }
 
-    /// Whether this status was written to this very version: what the version has besides was written by others, and
-    /// stays however often it is written again.
+    /// Whether this status was written at exactly this version. Other fields of the version then come from others, and
+    /// writing the status again would not change them.
     pub(crate) fn is_told(&self, uid: &str, version: &str, status: &impl Serialize) -> bool {
         let told = locked(&self.told).get(uid).cloned();
         told.is_some_and(|(written, what)| written == version && what == hash(status))
     }
 
-    /// The role of the object was dealt with, and its finalizer goes.
+    /// Records that the role of the object was cleaned up and its finalizer is removed.
     pub(crate) fn let_go(&self, uid: &str) {
         locked(&self.let_go).insert(uid.to_owned());
     }
 
-    /// The object is gone.
+    /// Forgets a deleted object.
     pub(crate) fn forget_object(&self, uid: &str) {
         self.forget(uid);
         locked(&self.requested).remove(uid);
         locked(&self.told).remove(uid);
     }
 
-    /// Whether the role of the object, which is gone, was dealt with before its finalizer went. Forgets it.
+    /// Whether the role of a deleted object was cleaned up before its finalizer was removed. Forgets it.
     pub(crate) fn was_let_go(&self, uid: &str) -> bool {
         locked(&self.let_go).remove(uid)
     }

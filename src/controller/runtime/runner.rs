@@ -1,4 +1,4 @@
-//! Keeps the workers busy with what waits in the queue.
+//! Assigns the queued resources to workers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,14 +14,14 @@ use super::super::index::Key;
 use super::schedule::Schedule;
 use super::stop::stopped;
 
-/// Leave to work on roles in IAM at once, over all namespaces.
+/// The limit of concurrent reconciles in IAM, over all namespaces.
 pub(crate) struct Workers {
     permits: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
-/// Leave to work on a role in IAM. It is released as soon as only Kubernetes is left to write to, so that the workers stay
-/// busy.
+/// A permit to reconcile a role in IAM. It is released as soon as only writes to Kubernetes remain, so that the workers
+/// stay busy.
 pub(crate) struct Worker {
     _permit: OwnedSemaphorePermit,
 }
@@ -32,26 +32,26 @@ impl Workers {
         Self { permits, waiting: AtomicUsize::new(0) }
     }
 
-    /// Leave to work on a role in IAM, once there is one.
+    /// Waits for a permit to reconcile a role in IAM.
     pub(crate) async fn worker(&self) -> Worker {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         match permit {
             Ok(permit) => Worker { _permit: permit },
-            // It is never closed.
+            // The semaphore is never closed.
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// How many wait for one.
+    /// The number of reconciles that wait for a permit.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 }
 
-/// Reconciles what waits, in turn by namespace and at most so many at once, until it is stopped; then lets running
-/// reconciles end. What a reconcile returns is when it comes again.
+/// Reconciles the queued resources until the process stops, in turn by namespace and at most `at_once` concurrently.
+/// Then waits for running reconciles to end. A reconcile returns when to requeue its resource.
 pub(crate) async fn work<F>(
     schedule: &Schedule,
     at_once: usize,

@@ -1,5 +1,5 @@
-//! What is to be seen to: which resources wait for a reconcile, which of them need a look at their role although their
-//! status seems settled, whose edit is to be announced, and which went without our leave.
+//! The pending work: which resources wait for a reconcile, which of them need an observation of their role although
+//! their status is settled, whose edit must be acknowledged, and which were deleted without cleanup.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,29 +16,29 @@ use super::super::index::{Heard, Index, Key, Scope, StoredObject};
 use super::super::lifecycle;
 use super::queue::{Place, Queue};
 
-/// What is to be seen to besides reconciles.
+/// The pending work besides reconciles.
 pub(crate) struct Asides {
-    /// Those whose edit is to be announced.
+    /// Resources whose edit must be acknowledged.
     pub edited: UnboundedReceiver<Key>,
-    /// Those that are gone although their role was not dealt with.
+    /// Resources that were deleted before their role was cleaned up.
     pub vanished: UnboundedReceiver<Arc<StoredObject>>,
 }
 
-/// What is to be seen to.
+/// The pending work.
 pub(crate) struct Schedule {
     /// All resources.
     pub index: Index,
-    /// Those that wait for a reconcile.
+    /// The resources that wait for a reconcile.
     pub queue: Queue,
     works: AtomicBool,
-    /// Uids of resources whose next reconcile must look at the role although the status seems settled.
+    /// Uids of resources whose next reconcile must observe the role although the status is settled.
     suspects: Mutex<HashSet<String>>,
     edited: UnboundedSender<Key>,
     vanished: UnboundedSender<Arc<StoredObject>>,
 }
 
 impl Schedule {
-    /// At most `share` resources of one namespace are reconciled at once.
+    /// At most `share` resources of one namespace are reconciled concurrently.
     pub(crate) fn new(index: Index, share: usize) -> (Self, Asides) {
         let (edited, edits) = mpsc::unbounded();
         let (vanished, gone) = mpsc::unbounded();
@@ -48,14 +48,13 @@ impl Schedule {
         (schedule, Asides { edited: edits, vanished: gone })
     }
 
-    /// Whether reconciles are to do anything yet. Before all resources are known nobody can say whose role is
-    /// whose, and who does not lead leaves them to the leader.
+    /// Whether reconciles can act. Until all resources are known, the owner of a role is unknown. A standby leaves the
+    /// resources to the leader.
     pub(crate) fn works(&self) -> bool {
         self.works.load(Ordering::Relaxed)
     }
 
-    /// From now on reconciles work. All resources are reconciled as they are now: what was heard of them
-    /// before was left alone.
+    /// Enables reconciles. All resources are reconciled in their current state, because earlier events had no effect.
     pub(crate) fn begin(&self) {
         self.works.store(true, Ordering::Relaxed);
         for resource in self.index.all() {
@@ -63,7 +62,7 @@ impl Schedule {
         }
     }
 
-    /// Takes note of what the watch of `scope` heard, and schedules what follows from it. Returns those that are gone.
+    /// Records an event of the watch of `scope`, and schedules the resulting work. Returns the deleted resources.
     pub(crate) fn hear(&self, scope: &Scope, event: Event<StoredObject>) -> Vec<Arc<StoredObject>> {
         let Heard { changed, gone, concerned, unlisted } =
             self.index.hear(scope, event, Instant::now());
@@ -89,21 +88,22 @@ impl Schedule {
         gone
     }
 
-    /// Has the role of the resource looked at, even if its status seems settled.
+    /// Makes the next reconcile observe the role, even if the status is settled.
     pub(crate) fn look_at(&self, resource: &StoredObject) {
         let uid = resource.uid().unwrap_or_default();
         self.suspects().insert(uid);
         self.reconcile(resource);
     }
 
-    /// Has the resource reconciled, unless it is settled by then. An edit is announced before it has a worker.
+    /// Schedules a reconcile, unless the resource is settled by then. An edit is acknowledged before a worker is free.
     pub(crate) fn reconcile(&self, resource: &StoredObject) {
         let key = Key::of_object(resource);
         if resource.0.as_ref().is_ok_and(lifecycle::is_edited) {
-            // The other end is gone when the controller is being stopped.
+            // The receiver is dropped when the controller stops.
             let _ = self.edited.unbounded_send(key.clone());
         }
-        // One that just got its finalizer: otherwise all of ten thousand got theirs before the first got its role.
+        // It just got its finalizer. Otherwise ten thousand resources would get their finalizers before the first got
+        // its role.
         let place = match &resource.0 {
             Ok(resource) if lifecycle::is_new(resource) && lifecycle::has_finalizer(resource) => {
                 Place::First
@@ -113,7 +113,7 @@ impl Schedule {
         self.queue.add(key, place);
     }
 
-    /// The resource is or may be gone although its role was not dealt with, which concerns who works.
+    /// Records that the resource is or may be deleted although its role was not cleaned up. Only the leader acts on it.
     pub(crate) fn vanished(&self, resource: &Arc<StoredObject>) {
         if self.works() {
             // As above.
@@ -121,12 +121,12 @@ impl Schedule {
         }
     }
 
-    /// Whether a look was asked for. It no longer is.
+    /// Whether an observation was requested. Clears the request.
     pub(crate) fn take_suspect(&self, uid: &str) -> bool {
         self.suspects().remove(uid)
     }
 
-    /// The resource as it is now, if it is the same object.
+    /// The current version of the resource, if it is the same object.
     pub(crate) fn latest(&self, resource: &RoleResource) -> Option<Arc<StoredObject>> {
         self.index.get(&Key::of(resource)).filter(|latest| latest.uid() == resource.uid())
     }
@@ -136,8 +136,8 @@ impl Schedule {
     }
 }
 
-/// Whether an object that is gone went although our finalizer was on it. kube-apiserver lets that happen: a deletion looks
-/// for finalizers first and deletes afterwards, whatever was added in between, and admission webhooks can make that long
+/// Whether an object was deleted while our finalizer was on it. kube-apiserver permits this: a deletion checks for
+/// finalizers first and deletes afterwards, whatever was added in between. Admission webhooks can extend that time
 /// (`Store.Delete` in k8s.io/apiserver, pkg/registry/generic/registry).
 pub(crate) fn is_orphaned(object: &StoredObject) -> bool {
     object.0.is_ok()

@@ -1,4 +1,4 @@
-//! Watches the resources, keeps the index as they tell, and knows how each watch is going.
+//! Watches the resources, updates the index from the watches, and tracks the state of each watch.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use super::api_server::{Pulse, innermost};
 use super::schedule::Schedule;
 use super::stop::stopped;
 
-/// Resources on one page of a list, where the API server does not stream it. A page is held whole, with all that is
-/// dropped before the index, and each object can be as large as the API server allows.
+/// Resources per page of a list, where the API server does not stream it. A page is kept in memory, including the parts
+/// that the index drops, and each object can be as large as the API server allows.
 const LIST_PAGE: u32 = 10;
 
 /// The watches of all kinds in all watched namespaces.
@@ -27,18 +27,18 @@ pub(crate) struct Watches {
     silence: Duration,
 }
 
-/// A watch of one kind in one namespace, or in all.
+/// A watch of one kind, in one namespace or in all.
 pub(crate) struct Watch {
     kind: &'static Kind,
     scope: Scope,
-    /// Whether it is its kind's only one, so that the controller can do nothing without it.
+    /// Whether it is the only watch of its kind, so that the controller depends on it.
     is_only: bool,
     length: Duration,
     pulse: Pulse,
 }
 
 impl Watches {
-    /// Of these kinds in these namespaces, or in all when there are none.
+    /// The watches of these kinds in these namespaces; in all namespaces when there are none.
     pub(crate) fn of(kinds: &[&'static Kind], namespaces: &[String], timing: &Timing) -> Self {
         let is_only = namespaces.len() < 2;
         let scopes: Vec<Option<Arc<str>>> = if namespaces.is_empty() {
@@ -57,28 +57,28 @@ impl Watches {
         Self { all: all.collect(), silence: timing.watch_silence }
     }
 
-    /// Each watch.
+    /// All watches.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Watch> {
         self.all.iter()
     }
 
-    /// For how long nothing came on the one that was silent longest, of those that the API server allows.
+    /// The longest time since a watch delivered anything. Excludes watches that the API server denies.
     pub(crate) fn age(&self) -> Duration {
         self.iter().filter_map(|watch| watch.pulse.age()).max().unwrap_or_default()
     }
 
-    /// How many the API server denies.
+    /// The number of watches that the API server denies.
     pub(crate) fn denied(&self) -> usize {
         self.iter().filter(|watch| watch.pulse.is_denied()).count()
     }
 
-    /// What keeps the controller from seeing its resources, if anything.
+    /// The problem that prevents the controller from observing its resources, if any.
     pub(crate) fn problem(&self) -> Option<String> {
         problem(self.age(), self.silence, self.denied(), self.all.len())
     }
 }
 
-/// As [`Watches::problem`]. Namespaces that are denied do not make the others wait.
+/// As [`Watches::problem`]. A denied namespace does not block the others.
 fn problem(age: Duration, silence: Duration, denied: usize, all: usize) -> Option<String> {
     if denied == all {
         return Some("the Kubernetes API server denies the watch".into());
@@ -88,8 +88,8 @@ fn problem(age: Duration, silence: Duration, denied: usize, all: usize) -> Optio
 }
 
 impl Watch {
-    /// Watches with `client` until it is stopped, and hands each object that is gone to `on_gone`. Tells once when all
-    /// resources have been listed, or when the API server denies that for one namespace of several.
+    /// Watches with `client` until the process stops, and passes each deleted object to `on_gone`. Signals once that
+    /// all resources are listed, or that the API server denies the list for one of several namespaces.
     pub(crate) async fn run(
         &self,
         schedule: &Schedule,
@@ -104,7 +104,7 @@ impl Watch {
             Some(namespace) => Api::namespaced_with(client, namespace, &self.kind),
         };
         let mut told = Told { watch: self, listed: Some(listed), said: None };
-        // In whole seconds, as the API server takes it.
+        // In whole seconds, as the API server requires.
         let length = u32::try_from(self.length.as_secs()).unwrap_or(u32::MAX).max(1);
         let config = watcher::Config::default().timeout(length);
         let streaming = config.clone().streaming_lists();
@@ -118,8 +118,8 @@ impl Watch {
         }
     }
 
-    /// Hears what the watch says until it is stopped. False when the API server does not stream lists, or not a whole
-    /// one while a watch lasts.
+    /// Processes the events of the watch until the process stops. Returns false when the API server does not stream
+    /// lists, or does not complete one within the length of a watch.
     async fn hear(
         &self,
         heard: impl Fn(watcher::Event<StoredObject>),
@@ -157,7 +157,7 @@ impl Watch {
         true
     }
 
-    /// The plural of the kind, and where.
+    /// The plural of the kind, and the namespace.
     fn place(&self) -> String {
         match &self.scope.namespace {
             None => format!("{}s in all namespaces", self.kind.name),
@@ -166,17 +166,17 @@ impl Watch {
     }
 }
 
-/// Whether the API server does not take the request as it is, rather than not now.
+/// Whether the API server rejects the request as such, and not only temporarily.
 fn is_refused(error: &watcher::Error) -> bool {
     let watcher::Error::WatchStartFailed(kube::Error::Api(answer)) = error else { return false };
     matches!(answer.code, 400 | 405 | 422)
 }
 
-/// What a watch has told of itself.
+/// The last report about a watch.
 struct Told<'a> {
     watch: &'a Watch,
     listed: Option<oneshot::Sender<()>>,
-    /// What the log says of its failure.
+    /// The last logged failure.
     said: Option<String>,
 }
 
@@ -190,7 +190,7 @@ impl Told<'_> {
         }
     }
 
-    /// Says an answer of the API server once. That there is none is said for all requests together.
+    /// Logs an answer of the API server once. A missing answer is logged once for all requests.
     fn failed(&mut self, error: &watcher::Error) {
         let place = self.watch.place();
         let Some(said) = answer(error).map(str::to_owned) else {
@@ -209,13 +209,13 @@ impl Told<'_> {
 
     fn tell(&mut self) {
         if let Some(listed) = self.listed.take() {
-            // The other end is gone when the process is being stopped.
+            // The receiver is dropped when the process stops.
             let _ = listed.send(());
         }
     }
 }
 
-/// What the API server answered, if it did.
+/// The API server's answer, if there was one.
 fn answer(error: &watcher::Error) -> Option<&str> {
     match error {
         watcher::Error::InitialListFailed(kube::Error::Api(answer))

@@ -1,4 +1,4 @@
-//! Where the binaries are. Finding, downloading or building them is `assets/ensure`'s work.
+//! The locations of the binaries. `assets/ensure` finds, downloads or builds them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ pub(crate) struct Assets {
 }
 
 impl Assets {
-    /// Makes sure that everything is there; says on standard error what takes long.
+    /// Makes sure that all binaries exist; reports slow steps on standard error.
     pub(crate) fn ensure() -> Result<Self, Error> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/ensure");
         let output = Command::new(&script)

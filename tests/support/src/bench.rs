@@ -1,5 +1,5 @@
-//! `make bench`: what the controller costs, for growing numbers of resources, on a real API server and an IAM
-//! that answers after a set latency. It measures and prints; it judges nothing.
+//! `make bench`: what the controller costs, for increasing numbers of resources, on a real API server and an IAM with a
+//! set latency. It measures and prints, and asserts nothing.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -19,13 +19,13 @@ use support::{
     eventually_within, is_ready,
 };
 
-/// Edits that are timed, at most.
+/// The most edits that are timed.
 const EDITS: usize = 100;
-/// Resources are spread over so many namespaces.
+/// The number of namespaces for the resources.
 const NAMESPACES: usize = 10;
-/// Without a call for so long, the controller is idle.
+/// Without a call for this time, the controller is idle.
 const QUIET: Duration = Duration::from_secs(3);
-/// Nothing that is measured takes longer.
+/// The longest duration of a measurement.
 const PATIENCE: Duration = Duration::from_mins(15);
 /// Long enough that no second resync falls into a measurement, short enough to wait for.
 const RESYNC: Duration = Duration::from_secs(30);
@@ -36,10 +36,10 @@ struct Args {
     /// Numbers of resources to measure with.
     #[arg(long, env = "BENCH_ROLES", value_delimiter = ' ', default_value = "100 1000 10000")]
     roles: Vec<usize>,
-    /// How long IAM takes for an answer.
+    /// The latency of an answer from IAM.
     #[arg(long, env = "BENCH_LATENCY", default_value = "50ms", value_parser = humantime::parse_duration)]
     latency: Duration,
-    /// How many reconciles run at once.
+    /// The number of concurrent reconciles.
     #[arg(long, env = "BENCH_WORKERS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     workers: u16,
     /// The controller's binary. Default: the one beside this program.
@@ -47,7 +47,7 @@ struct Args {
     binary: Option<PathBuf>,
 }
 
-/// What one phase cost.
+/// The cost of one phase.
 #[derive(Debug)]
 struct Cost {
     seconds: f64,
@@ -102,12 +102,12 @@ async fn bench(args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-/// How long after an edit its watcher saw what.
+/// The time from an edit until its watcher observed these states.
 #[derive(Debug)]
 struct Edit {
-    /// That Ready is not true for the new generation.
+    /// Ready is not true for the new generation.
     seen: Duration,
-    /// That it is.
+    /// Ready is true for it.
     ready: Duration,
 }
 
@@ -127,7 +127,7 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// A stack with all resources in it and no controller yet.
+    /// A stack with all resources and without a controller.
     async fn start(args: &'a Args, number: usize) -> Result<Self, Error> {
         progress(&format!("{number} roles: creating the resources"));
         let stack = Stack::installed().await?;
@@ -162,7 +162,7 @@ impl<'a> Bench<'a> {
         Ok(cost)
     }
 
-    /// A restart with nothing to do, and the first resync after it.
+    /// A restart without changes, and the first resync after it.
     async fn restart_and_resync(&self) -> Result<[Cost; 2], Error> {
         progress(&format!("{} roles: restarting the controller", self.number));
         self.iam.forget_calls();
@@ -181,7 +181,7 @@ impl<'a> Bench<'a> {
         self.idle().await;
         let calls = self.iam.calls();
         let span = calls.first.zip(calls.last).map(|(first, last)| last - first);
-        // A call is noted when it comes, and ends with its answer.
+        // A call is recorded when it arrives, and ends with its answer.
         let seconds = (span.unwrap_or_default() + self.args.latency).as_secs_f64();
         let mut resync = self.cost(&controller, seconds, writes).await?;
         resync.cpu_seconds -= cpu_so_far;
@@ -189,13 +189,13 @@ impl<'a> Bench<'a> {
         Ok([restart, resync])
     }
 
-    /// Edits one resource after the other.
+    /// Edits the resources one at a time.
     async fn edit(&self) -> Result<Vec<Edit>, Error> {
         progress(&format!("{} roles: editing some", self.number));
         let controller = self.start_controller("10m")?;
         self.idle().await;
-        // The API server's first patch is slow, and for 10 s after its start the controller trusts no read that an
-        // earlier process's write may be missing from.
+        // The API server's first patch is slow. For 10 s after its start, the controller also waits for reads that
+        // could miss a write by an earlier process.
         self.edit_one(0, "first").await?;
         let mut edits = Vec::new();
         for index in (0..self.number).step_by(self.number.div_ceil(EDITS)) {
@@ -212,7 +212,7 @@ impl<'a> Bench<'a> {
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let changes = watcher(api.clone(), config).default_backoff().applied_objects();
         pin_mut!(changes);
-        // The watch is open once it has told what is there.
+        // The watch is open after its first event.
         changes.next().await;
         let patch = Patch::Merge(json!({"spec": {"description": description}}));
         let edited = Instant::now();
@@ -249,7 +249,7 @@ impl<'a> Bench<'a> {
         let mut ready = HashSet::new();
         while ready.len() < self.number {
             let Some(change) = tokio::time::timeout(PATIENCE, changes.next()).await? else { break };
-            // An interrupted watch is taken up again.
+            // An interrupted watch resumes.
             let Ok(resource) = change else { continue };
             if is_ready(&resource) {
                 ready.insert(resource.uid());
@@ -258,7 +258,7 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Returns when there were calls and then none for a while.
+    /// Returns after some calls and then a quiet period.
     async fn idle(&self) {
         eventually_within(PATIENCE, "the controller to be idle", || async {
             let calls = self.iam.calls();
@@ -284,7 +284,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Writes to the resource and to events that the API server has counted so far.
+    /// The writes to resources and events that the API server has counted so far.
     async fn kubernetes_writes(&self) -> Result<u64, Error> {
         let request = http::Request::get("/metrics").body(Vec::new())?;
         let metrics = self.client.request_text(request).await?;
@@ -301,7 +301,7 @@ impl<'a> Bench<'a> {
         Ok(sum as u64)
     }
 
-    /// The least time that two calls a role take.
+    /// The shortest possible time for two calls per role.
     fn floor(&self) -> f64 {
         let calls = u32::try_from(2 * self.number).unwrap_or(u32::MAX);
         (self.args.latency * calls / u32::from(self.args.workers)).as_secs_f64()
@@ -338,7 +338,7 @@ fn binary(given: Option<&Path>) -> Result<PathBuf, Error> {
 /// User and system time of the process.
 fn cpu_seconds(pid: u32) -> Result<f64, Error> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The second field is the name in brackets and may hold spaces. The times are the 14th and 15th, in
+    // The second field is the name in brackets and can contain spaces. The times are the 14th and 15th fields, in
     // hundredths of a second (proc(5); USER_HZ is 100 on every Linux that we run on).
     let after_name = stat.rsplit_once(')').ok_or("no name")?.1;
     let ticks: Vec<f64> =

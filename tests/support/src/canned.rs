@@ -1,4 +1,4 @@
-//! An endpoint that says the same to everybody, and notes who was asked for.
+//! An endpoint that gives every client the same answer, and records the requested hosts.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -39,7 +39,7 @@ impl Canned {
         self.server.url()
     }
 
-    /// What was asked for so far.
+    /// The requests so far.
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -1,6 +1,6 @@
-//! An endpoint for an [`Account`] on which everything goes wrong that goes wrong on the way to IAM: answers
-//! that never come, come late, come broken, or are from the past. The order of the faults follows from the seed, and each has
-//! a quota in every 500 calls, so a short run does not depend on luck.
+//! An endpoint for an [`Account`] with every fault on the path to IAM: answers that never come, come late, are damaged,
+//! or show an earlier state. The seed determines the order of the faults. Each fault has a quota in every 500 calls, so
+//! a short run does not depend on luck.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,44 +16,44 @@ use crate::account::Account;
 use crate::query::{Call, error_answer, read_call};
 use crate::server::Server;
 
-/// How far back a read goes at most.
+/// The age of the oldest state that a read shows.
 pub const STALENESS: Duration = Duration::from_secs(3);
 
-/// What can happen to a call.
+/// A fault of a call.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Mishap {
     /// 400 `Throttling`.
     Throttled,
     /// 403 `AccessDenied`.
     Denied,
-    /// 500, and nothing was done.
+    /// 500; the call had no effect.
     FailedBefore,
-    /// 500, but it was done.
+    /// 500; the call was applied.
     FailedAfter,
-    /// No answer, and nothing was done.
+    /// No answer; the call had no effect.
     HangsBefore,
-    /// No answer, but it was done.
+    /// No answer; the call was applied.
     HangsAfter,
-    /// The connection is closed, and nothing was done.
+    /// The connection is closed; the call had no effect.
     DroppedBefore,
-    /// The connection is closed, but it was done.
+    /// The connection is closed; the call was applied.
     DroppedAfter,
-    /// It was done; half of the answer comes.
+    /// The call was applied; half of the answer arrives.
     Truncated,
-    /// It was done; the answer is no XML.
+    /// The call was applied; the answer is not XML.
     Garbage,
-    /// It was done; the answer comes late.
+    /// The call was applied; the answer is late.
     Slow,
-    /// A read is answered as of a moment ago.
+    /// A read shows an earlier state.
     Stale,
 }
 
-/// Calls of a round, in which each mishap has its quota.
+/// The calls of a round, in which each fault has its quota.
 const ROUND: usize = 500;
 
-/// Each mishap, and how many calls of a round meet it.
+/// Each fault, and its number of calls per round.
 const QUOTAS: [(Mishap, usize); 12] = [
-    // Each slows the client down for seconds: more would leave nothing to be gone wrong.
+    // Each slows the client down for seconds: more would leave too few calls for the other faults.
     (Mishap::Throttled, 3),
     (Mishap::Denied, 3),
     (Mishap::FailedBefore, 7),
@@ -70,7 +70,7 @@ const QUOTAS: [(Mishap, usize); 12] = [
 ];
 
 impl Mishap {
-    /// Every one.
+    /// All faults.
     pub fn all() -> impl Iterator<Item = Self> {
         QUOTAS.into_iter().map(|(mishap, _)| mishap)
     }
@@ -79,10 +79,10 @@ impl Mishap {
 #[derive(Debug)]
 struct State {
     active: bool,
-    /// No read goes back beyond this.
+    /// No read shows a state before this.
     since: Instant,
     random: Rng,
-    /// What the next calls meet, last first.
+    /// The faults of the next calls, last first.
     round: Vec<Option<Mishap>>,
     calls: usize,
     mishaps: BTreeMap<Mishap, usize>,
@@ -96,7 +96,7 @@ pub struct Chaos {
 }
 
 impl Chaos {
-    /// Starts an endpoint for `account` whose mishaps follow from `seed`.
+    /// Starts an endpoint for `account`; `seed` determines the faults.
     ///
     /// # Errors
     /// When no port is free.
@@ -125,23 +125,23 @@ impl Chaos {
         Ok(Self { state, server })
     }
 
-    /// URL to give to a client of IAM.
+    /// URL for clients of IAM.
     #[must_use]
     pub fn url(&self) -> &str {
         self.server.url()
     }
 
-    /// From now on no read tells of an earlier time: IAM's past is over when a new process starts.
+    /// From now on, no read shows an earlier state: delays of IAM end before a new process starts.
     pub fn forget_the_past(&self) {
         lock(&self.state).since = Instant::now();
     }
 
-    /// From now on all goes well.
+    /// From now on, no call has a fault.
     pub fn calm(&self) {
         lock(&self.state).active = false;
     }
 
-    /// All calls so far, and how many met each mishap.
+    /// The number of calls so far, and of each fault.
     #[must_use]
     pub fn tally(&self) -> (usize, BTreeMap<Mishap, usize>) {
         let state = lock(&self.state);
@@ -153,7 +153,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What happens to one call.
+/// The fate of one call.
 struct Fate {
     mishap: Option<Mishap>,
     as_of: Option<Instant>,
@@ -176,7 +176,7 @@ impl State {
         }
     }
 
-    /// The next of the round that can happen to the call.
+    /// The next fault of the round that applies to the call.
     fn draw(&mut self, is_write: bool) -> Option<Mishap> {
         if self.round.is_empty() {
             let mishaps = QUOTAS.into_iter().flat_map(|(mishap, quota)| vec![Some(mishap); quota]);

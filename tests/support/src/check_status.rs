@@ -1,6 +1,6 @@
-//! What holds of every status at every moment. The rules are those of Flux's conditions checker
-//! (`fluxcd/pkg`, `runtime/conditions/check/fail.go`), adapted: between an edit and its reconcile the status describes the
-//! earlier generation, and says which.
+//! The rules for every status at every moment. They are those of Flux's conditions checker (`fluxcd/pkg`,
+//! `runtime/conditions/check/fail.go`), adapted: between an edit and its reconcile, the status describes the earlier
+//! generation, and names it.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! A collector of traces: takes OTLP over HTTP and keeps the spans.
+//! A collector of traces: accepts OTLP over HTTP and keeps the spans.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,13 +19,13 @@ use crate::server::Server;
 pub struct Span {
     /// Its id.
     pub id: Vec<u8>,
-    /// The id of the span that it is part of; empty when it is part of none.
+    /// The id of the parent span; empty for a root span.
     pub parent: Vec<u8>,
     /// Its name.
     pub name: String,
-    /// Its attributes as text, and its service's.
+    /// Its attributes as text, and those of its service.
     pub attributes: BTreeMap<String, String>,
-    /// Whether it tells of a failure.
+    /// Whether it reports a failure.
     pub failed: bool,
 }
 
@@ -56,7 +56,7 @@ impl Collector {
         Ok(Self { spans, server })
     }
 
-    /// URL to give to who sends traces.
+    /// URL for exporters of traces.
     #[must_use]
     pub fn url(&self) -> &str {
         self.server.url()

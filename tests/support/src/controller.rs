@@ -1,4 +1,4 @@
-//! The controller's own binary, started as a user would start it: KUBECONFIG and AWS variables, no more.
+//! The controller's binary, started as a user would: with KUBECONFIG and AWS variables only.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,22 +11,22 @@ use crate::wait::eventually;
 
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
-/// How a controller is started.
+/// The options of a controller.
 #[derive(Clone, Debug)]
 pub struct ControllerOptions {
     /// Path of the binary.
     pub binary: PathBuf,
-    /// IAM endpoint that it talks to.
+    /// The IAM endpoint.
     pub iam_url: String,
-    /// Namespaces that it watches; all when empty.
+    /// The watched namespaces; all when empty.
     pub namespaces: Vec<String>,
     /// Resync period, as on the command line.
     pub resync: String,
-    /// How many reconciles run at once.
+    /// The number of concurrent reconciles.
     pub concurrency: u16,
     /// Namespace of the Lease; no leader election when absent.
     pub lease_namespace: Option<String>,
-    /// Variables of its environment that differ from the usual; `None` takes one away.
+    /// Additional variables of its environment; `None` removes one.
     pub environment: Vec<(&'static str, Option<String>)>,
 }
 
@@ -38,7 +38,7 @@ impl ControllerOptions {
         self
     }
 
-    /// As a controller runs that is told nothing more.
+    /// The default options.
     #[must_use]
     pub fn new(binary: impl Into<PathBuf>, iam_url: &str) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl ControllerOptions {
     }
 }
 
-/// A running controller. When it is dropped it ends by SIGKILL; a test of the shutdown calls [`Controller::stop`].
+/// A running controller. Dropping it kills it with SIGKILL; a test of the shutdown calls [`Controller::stop`].
 #[derive(Debug)]
 pub struct Controller {
     process: Process,
@@ -107,16 +107,16 @@ impl Controller {
         &self.process
     }
 
-    /// What it has logged so far.
+    /// Its log so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// Base URL of health and metrics, once it has said it.
+    /// Base URL of health and metrics, once the log shows it.
     ///
     /// # Panics
-    /// When it does not say it in time.
+    /// When the log does not show it in time.
     pub async fn listen_url(&self) -> String {
         eventually("the controller to log its address", || async {
             let log = self.log();
@@ -137,7 +137,7 @@ impl Controller {
         value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} in {metrics}"))
     }
 
-    /// Returns when it has compared all roles once, and so has made all the calls that its start leads to.
+    /// Returns when it has compared all roles once, and so has made all calls of its startup.
     ///
     /// # Panics
     /// When it does not in time.
@@ -159,7 +159,7 @@ impl Controller {
         http_get(&format!("{url}/metrics")).await.unwrap().1
     }
 
-    /// Ends it at once, as the kernel would when memory runs out.
+    /// Kills it immediately, as the kernel does when memory runs out.
     ///
     /// # Errors
     /// When its guard was killed too.
@@ -168,7 +168,7 @@ impl Controller {
         self.process.wait().map(drop)
     }
 
-    /// Waits until it ends by itself and gives its exit status.
+    /// Waits until it ends on its own and returns its exit status.
     ///
     /// # Errors
     /// When its guard was killed.
@@ -176,7 +176,7 @@ impl Controller {
         self.process.wait()
     }
 
-    /// Asks it to stop and gives its exit status.
+    /// Asks it to stop and returns its exit status.
     ///
     /// # Errors
     /// When its guard was killed.

@@ -1,4 +1,4 @@
-//! The certificates, keys and tokens of one local control plane, made anew each time.
+//! The certificates, keys and tokens of one local control plane, generated for each start.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::Error;
 /// Token of the user `admin` in the group `system:masters`.
 pub(crate) const ADMIN_TOKEN: &str = "local-admin";
 
-/// Files that the API server starts with.
+/// Files for the start of the API server.
 #[derive(Clone, Debug)]
 pub(crate) struct Credentials {
     pub authority: PathBuf,

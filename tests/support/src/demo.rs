@@ -1,4 +1,4 @@
-//! `make demo`: the main job, seen. Every command that a user would type is printed and then run for real.
+//! `make demo`: shows the main job. It prints every command that a user would type, and then runs it.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
@@ -175,8 +175,7 @@ fn quoted(argument: &str) -> String {
     }
 }
 
-/// The root of the repository, which is two folders up from this crate.
-/// The controller's binary, which cargo puts beside this one.
+/// The root of the repository is two folders above this crate. Cargo puts the controller's binary beside this one.
 fn streamrole() -> Result<PathBuf, Error> {
     let here = std::env::current_exe()?;
     let binary = here.with_file_name("streamrole");

@@ -1,5 +1,5 @@
-//! A proxy as `HTTPS_PROXY` names one: it takes CONNECT, and notes for which hosts. Names that no resolver knows lead where
-//! it is told.
+//! A proxy for `HTTPS_PROXY`: it accepts CONNECT, and records the hosts. Host names that no resolver knows are mapped
+//! to given addresses.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,7 @@ pub struct ForwardProxy {
 }
 
 impl ForwardProxy {
-    /// Starts a proxy; `hosts` says which `host:port` is really at which other, and all else is at itself.
+    /// Starts a proxy. `hosts` maps a `host:port` to its real one; other names are used unchanged.
     ///
     /// # Errors
     /// When no port is free.
@@ -34,13 +34,13 @@ impl ForwardProxy {
         Ok(Self { asked_for, server })
     }
 
-    /// URL to give to those who are to use it.
+    /// The proxy's URL, for clients.
     #[must_use]
     pub fn url(&self) -> &str {
         self.server.url()
     }
 
-    /// The `host:port` of each connection that it was asked for.
+    /// The `host:port` of each requested connection.
     #[must_use]
     pub fn asked_for(&self) -> Vec<String> {
         self.asked_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -69,7 +69,7 @@ async fn connect(
     }
     let mut far = TcpStream::connect(hosts.get(&target).unwrap_or(&target)).await.ok()?;
     near.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.ok()?;
-    // Whichever end closes, both are done.
+    // When either end closes, both are done.
     tokio::io::copy_bidirectional(&mut near, &mut far).await.ok()?;
     None
 }

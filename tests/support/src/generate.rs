@@ -1,4 +1,4 @@
-//! `make generate`: writes every file that comes from the code, and names those that change.
+//! `make generate`: writes every generated file, and prints the names of the changed ones.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     match generate() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell when standard error is gone.
+            // If standard error is closed, there is no place left to report to.
             let _ = writeln!(std::io::stderr(), "generate: {error}");
             ExitCode::FAILURE
         }
@@ -22,7 +22,7 @@ fn generate() -> Result<(), Error> {
             if std::fs::read_to_string(&path).is_ok_and(|text| text == generated.text) {
                 continue;
             }
-            // Whole or not at all: what is interrupted leaves no half of a file.
+            // Written atomically: an interruption leaves no partial file.
             let new = path.with_added_extension("new");
             std::fs::write(&new, &generated.text)?;
             std::fs::rename(&new, &path)?;

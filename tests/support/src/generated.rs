@@ -1,5 +1,5 @@
-//! Every file that comes from the code. `make generate` writes them, and `tests/generated_files.rs` holds the repository
-//! against them: there is one list, so no file is in one and not in the other.
+//! All generated files. `make generate` writes them, and `tests/generated_files.rs` compares the repository with them.
+//! Both use this one list, so they always cover the same files.
 
 use std::path::{Path, PathBuf};
 
@@ -9,22 +9,22 @@ use streamrole::{api, controller, iam};
 
 use crate::Error;
 
-/// What is generated.
+/// A generated text.
 #[derive(Clone, Debug)]
 pub struct Generated {
-    /// The arguments with which `streamrole` prints the same; `None` for the copy of a file that is written by hand.
+    /// The arguments with which `streamrole` prints the same text; `None` for the copy of a handwritten file.
     pub printed_by: Option<String>,
     /// The text.
     pub text: String,
-    /// The files that hold it, from the root of the repository.
+    /// The files with this text, from the root of the repository.
     pub files: Vec<&'static str>,
 }
 
 impl Generated {
-    /// All that is generated.
+    /// All generated texts.
     ///
     /// # Errors
-    /// When something cannot be serialized.
+    /// When a value cannot be serialized.
     pub fn all() -> Result<Vec<Self>, Error> {
         let by = |arguments: &str, text: String, files: &[&'static str]| Self {
             printed_by: Some(arguments.into()),
@@ -86,7 +86,7 @@ impl Generated {
         Ok(all)
     }
 
-    /// Where the files are.
+    /// The paths of the files.
     pub fn paths(&self) -> impl Iterator<Item = PathBuf> {
         self.files.iter().map(|file| repository().join(file))
     }

@@ -1,6 +1,6 @@
-//! Says whether IAM policies allow a call: as much of IAM's policy language as the shipped policies use, and an
-//! error for the rest, so that a policy that says more is not taken for one that says less. Also a [`Guard`],
-//! which asks this of each call before IAM sees it.
+//! Decides whether IAM policies allow a call. It implements the part of IAM's policy language that the shipped policies
+//! use and rejects the rest, so that it never ignores a restriction. Also a [`Guard`], which checks each call before
+//! IAM sees it.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ const RESOURCE_TAG: &str = "aws:ResourceTag/";
 const REQUEST_TAG: &str = "aws:RequestTag/";
 const BOUNDARY: &str = "iam:PermissionsBoundary";
 
-/// The actions on roles that know the key [`BOUNDARY`] (Service Authorization Reference, "Actions defined by AWS IAM").
-/// For the first two it is the boundary in the call, for the others that of the role.
+/// The actions on roles with the key [`BOUNDARY`] (Service Authorization Reference, "Actions defined by AWS IAM"). For
+/// the first two the key is the boundary in the call, for the others that of the role.
 const BOUND_BY_CALL: [&str; 2] = ["CreateRole", "PutRolePermissionsBoundary"];
 const BOUND_BY_ROLE: [&str; 9] = [
     "AttachRolePolicy",
@@ -76,7 +76,7 @@ impl Operator {
     }
 }
 
-/// What policies are asked about.
+/// A request to evaluate.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// The action, as in `iam:CreateRole`.
@@ -103,15 +103,15 @@ impl Statement {
     }
 }
 
-/// IAM policies that hold together.
+/// IAM policies that apply together.
 #[derive(Clone, Debug, Default)]
 pub struct IamPolicies(Vec<Statement>);
 
 impl IamPolicies {
-    /// Reads policies, with each `${name}` in them replaced.
+    /// Parses policies, with each `${name}` in them replaced.
     ///
     /// # Errors
-    /// When a policy says what is not understood here.
+    /// When a policy uses an unsupported element.
     pub fn read(policies: &[&str], values: &[(&str, &str)]) -> Result<Self, Error> {
         let mut statements = Vec::new();
         for policy in policies {
@@ -126,13 +126,13 @@ impl IamPolicies {
         Ok(Self(statements))
     }
 
-    /// Every action that is allowed on something, without order.
+    /// Every action that is allowed on any resource, unordered.
     pub fn allowed_actions(&self) -> impl Iterator<Item = &str> {
         let allowing = self.0.iter().filter(|statement| statement.effect == Effect::Allow);
         allowing.flat_map(|statement| statement.action.iter().map(String::as_str))
     }
 
-    /// Whether the request is allowed: by one statement, and denied by none.
+    /// Whether the request is allowed: one statement allows it, and none denies it.
     #[must_use]
     pub fn allow(&self, request: &Request) -> bool {
         let has = |effect| {
@@ -141,14 +141,15 @@ impl IamPolicies {
         has(Effect::Allow) && !has(Effect::Deny)
     }
 
-    /// The first thing that the call on `role` needs and is not allowed; `None` for a role that does not exist.
+    /// The first permission that the call on `role` needs and does not have. `role` is `None` for a role that does not
+    /// exist.
     #[must_use]
     pub fn objection(&self, call: &Call, role: Option<&RoleInIam>) -> Option<Request> {
         requests(call, role).into_iter().find(|request| !self.allow(request))
     }
 }
 
-/// What conditions can ask of a role.
+/// The properties of a role that conditions can use.
 #[derive(Clone, Debug, Default)]
 pub struct RoleInIam {
     /// Its ARN.
@@ -169,7 +170,7 @@ impl From<Role> for RoleInIam {
     }
 }
 
-/// Asks policies about each call, with what IAM knows of the role.
+/// Evaluates policies for each call, with IAM's data about the role.
 #[derive(Debug)]
 pub struct Guard {
     policies: IamPolicies,
@@ -183,7 +184,7 @@ impl Guard {
         Self { policies, iam: iam_at(iam_url) }
     }
 
-    /// Why the call is not allowed.
+    /// Why the call is denied.
     #[expect(clippy::print_stderr, reason = "whatever else the test says, this is why it fails")]
     pub(crate) async fn objection(&self, call: &Call) -> Option<String> {
         let role = self.role(call).await;
@@ -202,7 +203,7 @@ impl Guard {
     }
 }
 
-/// What IAM asks policies about a call on `role`, which `None` says does not exist.
+/// The requests that IAM evaluates for a call on `role`, which is `None` when it does not exist.
 fn requests(call: &Call, role: Option<&RoleInIam>) -> Vec<Request> {
     let action = format!("iam:{}", call.action);
     let tags = call.tags();
@@ -222,8 +223,8 @@ fn requests(call: &Call, role: Option<&RoleInIam>) -> Vec<Request> {
     if call.action == "CreateRole" {
         let path = call.parameters.get("Path").map_or("/", String::as_str);
         let resource = format!("arn:aws:iam::{ACCOUNT_ID}:role{path}{}", call.text("RoleName"));
-        // To create a role with tags is to tag it, too. Its tags are then those of the call: Karpenter's
-        // policy for instance profiles, which is in wide use, relies on that.
+        // Creating a role with tags also tags it, with the tags of the call. Karpenter's policy for instance profiles,
+        // which is in wide use, relies on that.
         let mut tagged = context.clone();
         tagged.extend(keys(RESOURCE_TAG, &tags));
         let tag =
@@ -233,8 +234,8 @@ fn requests(call: &Call, role: Option<&RoleInIam>) -> Vec<Request> {
         return if tags.is_empty() { vec![create] } else { vec![create, tag] };
     }
     let Some(role) = role else {
-        // IAM does not know the ARN of what does not exist. That only GetRole is asked about such a role is
-        // what the guard takes for granted: another call comes too late by a moment.
+        // IAM does not know the ARN of a role that does not exist. The guard assumes that only GetRole is called for
+        // such a role: any other call is just late.
         let resource = match call.parameters.get("RoleName") {
             Some(name) if call.action == "GetRole" => format!("role {name}"),
             Some(_) => return Vec::new(),

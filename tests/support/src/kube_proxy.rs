@@ -1,5 +1,5 @@
-//! A reverse proxy in front of the API server that holds requests back where told to, as a hanging webhook or an
-//! overloaded server does. It has the rights of the controller's service account.
+//! A reverse proxy in front of the API server that can hold requests, as a hanging webhook or an overloaded server
+//! does. It uses the permissions of the controller's service account.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::Error;
 use crate::server::Server;
 use crate::stack::{Stack, client_of};
 
-/// Requests of this method whose path contains this.
+/// Requests with this method whose path contains this text.
 #[derive(Clone, Debug)]
 struct Rule {
     method: String,
@@ -25,9 +25,9 @@ struct Rule {
 #[derive(Debug, Default)]
 struct State {
     rules: Vec<Rule>,
-    /// How many are held at this moment.
+    /// The number of held requests.
     held: usize,
-    /// Path and status of each answer to what was held.
+    /// Path and status of each answer to a held request.
     answers: Vec<(String, u16)>,
 }
 
@@ -56,7 +56,7 @@ impl KubeProxy {
         let state = Arc::new(watch::Sender::<State>::default());
         let deciding = Arc::clone(&state);
         let server = Server::of_requests(move |request| {
-            // A task of its own: what is under way goes on when its sender has gone.
+            // A separate task: the request continues after its sender disconnects.
             let answer = tokio::spawn(handle(request, Arc::clone(&deciding), client.clone()));
             async move { answer.await.ok()? }
         })
@@ -69,30 +69,31 @@ impl KubeProxy {
         Ok(Self { kubeconfig, state, server })
     }
 
-    /// Path of a kubeconfig that leads here.
+    /// Path of a kubeconfig for this proxy.
     #[must_use]
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// From now on requests of this method whose path contains `part` are held.
+    /// From now on, holds requests with this method whose path contains `part`.
     pub fn hold(&self, method: &str, part: &str) {
         let rule = Rule { method: method.into(), part: part.into() };
         self.state.send_modify(|state| state.rules.push(rule));
     }
 
-    /// Returns when so many are held.
+    /// Returns when this number of requests is held.
     pub async fn holds(&self, many: usize) {
         // The sender lives as long as we do.
         let _ = self.state.subscribe().wait_for(|state| state.held >= many).await;
     }
 
-    /// Passes on what is held and holds nothing any more.
+    /// Forwards the held requests, and holds no further ones.
     pub fn let_go(&self) {
         self.state.send_modify(|state| state.rules.clear());
     }
 
-    /// How the API server answered what was held and has `part` in its path, once nothing is held any more.
+    /// The statuses of the API server's answers to held requests with `part` in their path, once all have been
+    /// forwarded.
     pub async fn answers(&self, part: &str) -> Vec<u16> {
         let mut state = self.state.subscribe();
         let answered = state.wait_for(|state| state.held == 0).await;
@@ -108,7 +109,7 @@ async fn handle(
     client: Client,
 ) -> Option<Response<Body>> {
     let (mut head, body) = request.into_parts();
-    // Those of the connection to here.
+    // These belong to the incoming connection.
     head.headers.remove(HOST);
     head.headers.remove(CONNECTION);
     let (method, path) = (head.method.to_string(), head.uri.path().to_owned());

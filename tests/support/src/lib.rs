@@ -1,7 +1,6 @@
-//! The local stack that tests and the demo run against: a real etcd and kube-apiserver with RBAC, moto's
-//! server as IAM and STS, and a proxy in front of it that counts calls and injects faults on the wire.
-//! Everything listens on loopback, on ports picked free, and ends with the process that started it, also
-//! when that one is killed.
+//! The local stack for tests and the demo: a real etcd and kube-apiserver with RBAC, moto's server as IAM and STS, and
+//! a proxy in front of it that counts calls and injects faults on the wire. Everything listens on free ports of
+//! loopback, and ends with the process that started it, even if that process is killed.
 
 mod account;
 mod assets;
@@ -59,5 +58,5 @@ pub use tls::TlsFront;
 pub use tunnel::Tunnel;
 pub use wait::{eventually, eventually_within};
 
-/// What keeps the stack from starting. For people: tests and the demo only print it.
+/// Why the stack cannot start. For people: tests and the demo only print it.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

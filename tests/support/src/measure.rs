@@ -1,12 +1,12 @@
-//! What depends on the machine is asserted by `make measure`, not by `make test`.
+//! `make measure` asserts the figures that depend on the machine; `make test` does not.
 
-/// Whether this run is for figures: the load is the whole one, and limits of time and memory are asserted.
+/// Whether this run measures: it uses the full load, and asserts limits of time and memory.
 #[must_use]
 pub fn measures() -> bool {
     std::env::var_os("MEASURE").is_some_and(|value| !value.is_empty())
 }
 
-/// How many cases a property is tested with: 1,000, or what `PROPTEST_CASES` says.
+/// The number of cases per property: 1,000, or the value of `PROPTEST_CASES`.
 #[must_use]
 pub fn cases() -> u32 {
     let given = std::env::var("PROPTEST_CASES").ok();

@@ -1,5 +1,5 @@
-//! An [`Account`] behind an endpoint, for measuring: it answers after a set latency, as fast for 10,000 roles
-//! as for one, takes no more calls a second than it is told to, and counts them.
+//! An [`Account`] behind an endpoint, for measurements. It answers after a set latency, as fast for 10,000 roles as for
+//! one, limits the rate of calls, and counts them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,21 +15,21 @@ use crate::query::{Call, error_answer, read_call};
 use crate::rate_limit::RateLimit;
 use crate::server::Server;
 
-/// Calls since they were last forgotten.
+/// The calls since the last reset.
 #[derive(Clone, Debug, Default)]
 pub struct Calls {
-    /// How many there were, by action.
+    /// The number of calls, by action.
     pub by_action: BTreeMap<String, usize>,
-    /// How many of them were beyond the rate limit.
+    /// The number of calls beyond the rate limit.
     pub throttled: usize,
-    /// When the first one came.
+    /// The time of the first call.
     pub first: Option<Instant>,
-    /// When the last one came.
+    /// The time of the last call.
     pub last: Option<Instant>,
 }
 
 impl Calls {
-    /// How many there were.
+    /// The number of calls.
     #[must_use]
     pub fn total(&self) -> usize {
         self.by_action.values().sum()
@@ -82,7 +82,7 @@ impl MemoryIam {
         Ok(Self { account, state, server })
     }
 
-    /// URL to give to a client of IAM.
+    /// URL for clients of IAM.
     #[must_use]
     pub fn url(&self) -> &str {
         self.server.url()
@@ -94,18 +94,18 @@ impl MemoryIam {
         &self.account
     }
 
-    /// From now on calls beyond `limit` are answered with `Throttling`.
+    /// From now on, calls beyond `limit` are throttled with `Throttling`.
     pub fn limit_rate(&self, limit: RateLimit) {
         lock(&self.state).limit = Some(limit);
     }
 
-    /// The calls since they were last forgotten.
+    /// The calls since the last reset.
     #[must_use]
     pub fn calls(&self) -> Calls {
         lock(&self.state).calls.clone()
     }
 
-    /// Forgets the calls so far.
+    /// Resets the calls.
     pub fn forget_calls(&self) {
         lock(&self.state).calls = Calls::default();
     }
@@ -120,7 +120,7 @@ fn throttled() -> Response<Full<Bytes>> {
 }
 
 impl State {
-    /// Notes the call. `false` when it is beyond the rate limit.
+    /// Records the call. `false` when it is beyond the rate limit.
     fn admit(&mut self, call: &Call) -> bool {
         self.calls.note(call);
         let admitted = self.limit.as_mut().is_none_or(|limit| limit.admits(Instant::now()));

@@ -1,6 +1,6 @@
-//! A child process that cannot outlive this one: a small shell holds the other end of a pipe, and when
-//! that breaks, for whatever reason, it ends the child and removes its folder. The child is in a process
-//! group of its own, so that Ctrl-C reaches only us and the order of ending is ours.
+//! A child process that cannot outlive this one. A small shell holds the other end of a pipe; when the pipe breaks for
+//! any reason, the shell ends the child and removes its folder. The child has its own process group, so Ctrl-C reaches
+//! only us, and we decide the order of shutdown.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
@@ -10,8 +10,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::Error;
 
-/// $1: folder to remove at the end. $2: log file. Then the command. The
-/// last of all guards finds the folder above empty and removes what the processes shared.
+/// $1: folder to remove at the end. $2: log file. Then the command. The last of all guards finds the folder above empty
+/// and removes the shared files.
 const GUARD: &str = r#"
 dir=$1 log=$2; shift 2
 exec 3<&0
@@ -40,7 +40,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `program` with a fresh folder `dir`, which goes when it ends. Its output goes to `log`.
+    /// Starts `program` with a new folder `dir`, which is removed when the process ends. Its output goes to `log`.
     pub(crate) fn start(
         name: &str,
         dir: &Path,
@@ -88,12 +88,12 @@ impl Process {
         signal(self.pid, "0")
     }
 
-    /// Sends a signal by name, as `kill` knows it.
+    /// Sends a signal, by its name for `kill`.
     pub fn signal(&self, name: &str) {
         signal(self.pid, name);
     }
 
-    /// Waits until it has ended and gives its exit status as a shell sees it (128 and more: a signal).
+    /// Waits until it ends and returns its exit status as in a shell (128 and more: a signal).
     ///
     /// # Errors
     /// When the guard itself was killed.
@@ -103,7 +103,7 @@ impl Process {
         Ok(line.trim().parse()?)
     }
 
-    /// The most memory that it ever held, in megabytes, as the kernel has it.
+    /// The peak memory of the process in megabytes, from the kernel.
     ///
     /// # Errors
     /// When it does not run, or not on Linux.
@@ -114,13 +114,13 @@ impl Process {
         Ok(kilobytes.parse::<f64>()? / 1024.0)
     }
 
-    /// What it has printed so far.
+    /// Its output so far.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The end of what it printed, for an error message.
+    /// The end of its output, for an error message.
     #[must_use]
     pub fn last_words(&self) -> String {
         let log = self.log();
@@ -132,7 +132,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Closing the pipe is the order to end; waiting for the guard means that all is gone afterwards.
+        // Closing the pipe makes the guard end the child. When the guard has ended, everything is cleaned up.
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();
     }

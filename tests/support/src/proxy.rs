@@ -1,5 +1,5 @@
-//! A reverse proxy in front of IAM: it notes each call that crosses the wire and, where told to, answers
-//! for IAM or keeps the answer back. With a [`Guard`] it answers what policies do not allow as IAM would.
+//! A reverse proxy in front of IAM. It records each call and can answer for IAM or withhold the answer. With a
+//! [`Guard`] it denies what policies do not allow, as IAM would.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,10 +19,10 @@ use crate::iam_policy::Guard;
 use crate::query::{Call, error_answer, read_call};
 use crate::server::Server;
 
-/// What happens to a call instead of its being passed on.
+/// A fault that replaces the forwarding of a call.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// IAM is never asked; the caller gets this error, in IAM's own form.
+    /// IAM is not called; the caller gets this error, in IAM's form.
     Answer {
         /// HTTP status.
         status: u16,
@@ -31,24 +31,24 @@ pub enum Fault {
         /// IAM's message.
         message: String,
     },
-    /// IAM is never asked; the caller gets this body as a good answer.
+    /// IAM is not called; the caller gets this body as a success.
     Body {
         /// The answer's XML.
         body: String,
     },
-    /// IAM is never asked; the caller gets a web page with this status, as from a proxy or firewall on the way.
+    /// IAM is not called; the caller gets a web page with this status, as from a proxy or firewall on the way.
     Page {
         /// HTTP status.
         status: u16,
     },
-    /// IAM is never asked, and the caller never answered.
+    /// IAM is not called, and the caller gets no answer.
     Hang,
-    /// IAM is asked, and the caller told that it failed.
+    /// IAM is called, and the caller gets an error.
     AppliedThen500,
 }
 
 impl Fault {
-    /// An error of IAM's.
+    /// An error from IAM.
     #[must_use]
     pub fn answer(status: u16, code: &str, message: &str) -> Self {
         Self::Answer { status, code: code.into(), message: message.into() }
@@ -70,7 +70,7 @@ struct Shared {
     times: Mutex<Option<(Instant, Instant)>>,
     sts_is_away: AtomicBool,
     sts_calls: AtomicUsize,
-    /// Access keys that IAM does not know, and how many calls were refused for it.
+    /// Access keys that IAM does not know, and the number of calls rejected for them.
     unknown_keys: Mutex<BTreeSet<String>>,
     refused: AtomicUsize,
     rules: Mutex<Vec<Rule>>,
@@ -93,8 +93,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy in front of the endpoint at `upstream`. What `guard` objects to is answered with
-    /// `AccessDenied`, whatever else is to happen to the call.
+    /// Starts a proxy in front of the endpoint at `upstream`. A call that `guard` denies is answered with
+    /// `AccessDenied`, which takes precedence over any fault.
     ///
     /// # Errors
     /// When no port is free.
@@ -121,19 +121,19 @@ impl Proxy {
         Ok(Self { shared, server })
     }
 
-    /// URL to give to a client of IAM.
+    /// URL for clients of IAM.
     #[must_use]
     pub fn url(&self) -> &str {
         self.server.url()
     }
 
-    /// All calls so far, in the order in which they came.
+    /// All calls so far, in order.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.shared.calls.borrow().clone()
     }
 
-    /// When the first call came and when the last one did.
+    /// The times of the first and the last call.
     #[must_use]
     pub fn first_and_last_call(&self) -> Option<(Instant, Instant)> {
         *self.shared.times.lock().unwrap_or_else(PoisonError::into_inner)
@@ -145,19 +145,19 @@ impl Proxy {
         self.calls().into_iter().map(|call| call.action).collect()
     }
 
-    /// Forgets the calls so far.
+    /// Resets the calls.
     pub fn forget_calls(&self) {
         self.shared.calls.send_modify(Vec::clear);
     }
 
-    /// Returns when a call of this action has come.
+    /// Returns after a call of this action.
     pub async fn saw(&self, action: &str) {
         let mut calls = self.shared.calls.subscribe();
         // The sender lives as long as we do.
         let _ = calls.wait_for(|calls| calls.iter().any(|call| call.action == action)).await;
     }
 
-    /// From now on this happens to calls of `action`, for `role` or for all roles.
+    /// From now on, calls of `action`, for `role` or for all roles, have this fault.
     pub fn inject(&self, action: &str, role: Option<&str>, fault: Fault) {
         self.shared.rules.lock().unwrap_or_else(PoisonError::into_inner).push(Rule {
             action: action.into(),
@@ -166,44 +166,44 @@ impl Proxy {
         });
     }
 
-    /// From now on STS does not answer.
+    /// From now on, STS does not answer.
     pub fn without_sts(&self) {
         self.shared.sts_is_away.store(true, Ordering::Relaxed);
     }
 
-    /// From now on STS answers again.
+    /// From now on, STS answers again.
     pub fn with_sts(&self) {
         self.shared.sts_is_away.store(false, Ordering::Relaxed);
     }
 
-    /// How many calls have come to STS.
+    /// The number of calls to STS.
     #[must_use]
     pub fn sts_calls(&self) -> usize {
         self.shared.sts_calls.load(Ordering::Relaxed)
     }
 
-    /// From now on IAM does not know this access key.
+    /// From now on, IAM does not know this access key.
     pub fn forget_key(&self, access_key: &str) {
         let mut unknown = self.shared.unknown_keys.lock().unwrap_or_else(PoisonError::into_inner);
         unknown.insert(access_key.into());
     }
 
-    /// How many calls were signed with a key that IAM does not know.
+    /// The number of calls signed with a key that IAM does not know.
     #[must_use]
     pub fn refused_calls(&self) -> usize {
         self.shared.refused.load(Ordering::Relaxed)
     }
 
-    /// From now on `look` is awaited after each write that was passed on, before its caller is answered.
+    /// From now on, `look` runs after each forwarded write, before its caller is answered.
     pub fn after_each_write(
         &self,
         look: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static,
     ) {
-        // The first one stays.
+        // Only the first one counts.
         let _ = self.shared.after_write.set(Look(Box::new(look)));
     }
 
-    /// From now on all calls are passed on.
+    /// From now on, all calls are forwarded.
     pub fn heal(&self) {
         self.shared.rules.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -275,7 +275,7 @@ async fn handle(
         Some(Fault::Page { status }) => page(status),
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::AppliedThen500) => {
-            // How it went is what the caller is not to know.
+            // The caller must not learn the result.
             let _ = pass_on(head, body, &shared, &client).await;
             error_answer(500, "ServiceFailure", "the answer was lost")
         }
@@ -290,7 +290,7 @@ async fn handle(
     }
 }
 
-/// What a proxy or firewall says.
+/// The page of a proxy or firewall.
 fn page(status: u16) -> Response<Full<Bytes>> {
     let body =
         format!("<html><head><title>{status}</title></head><body>Not allowed<br></body></html>");

@@ -1,5 +1,4 @@
-//! The AWS query protocol as IAM speaks it: calls come as forms, answers go as XML. What actions mean is not
-//! known here.
+//! The AWS query protocol of IAM: calls are forms, answers are XML. Must not know: the meaning of actions.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,10 +9,10 @@ use hyper::header::HeaderValue;
 use hyper::{Response, StatusCode};
 use quick_xml::escape::escape;
 
-/// Every answer has an id of its own; nobody looks these up.
+/// Every answer has its own id; no test uses it.
 static ANSWERS: AtomicU64 = AtomicU64::new(0);
 
-/// One call as it crossed the wire.
+/// One call on the wire.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Call {
     /// The IAM action, as in `CreateRole`.
@@ -39,8 +38,8 @@ impl Call {
         !(self.action.starts_with("Get") || self.action.starts_with("List"))
     }
 
-    /// Whether the call is to STS, which shares the endpoint: it says whose the credentials are, without any permission
-    /// and at no cost to IAM.
+    /// Whether the call is to STS, which shares the endpoint. STS returns the owner of the credentials, without any
+    /// permission and without load on IAM.
     #[must_use]
     pub fn is_to_sts(&self) -> bool {
         self.action == "GetCallerIdentity" || self.action.starts_with("AssumeRole")

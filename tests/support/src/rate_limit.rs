@@ -1,5 +1,5 @@
-//! How many calls a second an IAM takes: a bucket of tokens that fills at a steady rate. The clock comes in
-//! as an argument; what becomes of a call beyond the limit is not known here.
+//! The number of calls per second that an IAM accepts: a token bucket with a steady rate. The clock is an argument.
+//! Must not know: what happens to a call beyond the limit.
 
 use std::time::Instant;
 
@@ -13,13 +13,13 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// So many calls a second in the long run, and so many at once after a pause.
+    /// This number of calls per second on average, and this number concurrently after a pause.
     #[must_use]
     pub fn new(per_second: f64, burst: f64) -> Self {
         Self { per_second, burst, tokens: burst, filled: None }
     }
 
-    /// Whether a call at `now` is within the limit. One that is not takes nothing from it.
+    /// Whether a call at `now` is within the limit. A rejected call takes no token.
     pub(crate) fn admits(&mut self, now: Instant) -> bool {
         let elapsed = self.filled.map_or(0.0, |filled| (now - filled).as_secs_f64());
         self.filled = Some(now);

@@ -1,4 +1,4 @@
-//! One of several controllers for the same resources, of which a Lease lets one lead.
+//! One of several controllers for the same resources, which elect a leader through a Lease.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,12 +16,12 @@ use crate::proxy::Proxy;
 use crate::wait::eventually;
 use crate::world::{World, stack};
 
-/// A controller that stands for election in the namespace of its world, with its own proxy in front of IAM.
+/// A controller that takes part in the election in the namespace of its world, with its own proxy in front of IAM.
 #[derive(Debug)]
 pub struct Replica {
     /// The controller.
     pub controller: Controller,
-    /// What is between it and IAM.
+    /// The proxy between it and IAM.
     pub proxy: Proxy,
 }
 
@@ -31,7 +31,7 @@ impl Replica {
         Self::by_way_of(world, &stack().await.controller_kubeconfig()).await
     }
 
-    /// Starts a replica that reaches the API server as this kubeconfig says.
+    /// Starts a replica that reaches the API server through this kubeconfig.
     pub async fn by_way_of(world: &World, kubeconfig: &Path) -> Self {
         let proxy = Proxy::start(world.upstream(), None).await.unwrap();
         let options = ControllerOptions {
@@ -53,7 +53,7 @@ impl Replica {
         .await;
     }
 
-    /// Returns when it is ready, to lead or on standby.
+    /// Returns when it is ready, as leader or on standby.
     pub async fn is_ready(&self) {
         let url = self.controller.listen_url().await;
         eventually("the replica to be ready", || async {
@@ -63,7 +63,7 @@ impl Replica {
         .await;
     }
 
-    /// Returns when it is ready on standby, and has done nothing yet.
+    /// Returns when it is ready on standby, and has made no calls yet.
     pub async fn stands_by(&self) {
         self.is_ready().await;
         for metric in ["streamrole_leader", "streamrole_last_resync_timestamp_seconds"] {

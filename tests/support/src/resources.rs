@@ -1,4 +1,4 @@
-//! Resources: how tests build them and read their status.
+//! Builds resources for tests and reads their status.
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::Namespace;
@@ -12,7 +12,7 @@ use streamrole::api::PinpointEventStreamRole;
 
 use crate::Error;
 
-/// How `PinpointEventStreamRole` is served.
+/// The API resource of `PinpointEventStreamRole`.
 #[must_use]
 pub fn api_resource() -> ApiResource {
     ApiResource::erase::<PinpointEventStreamRole>(&())
@@ -41,7 +41,7 @@ pub fn condition(resource: &PinpointEventStreamRole, type_: &str) -> Option<Cond
     resource.status.iter().flat_map(|status| &status.conditions).find(|c| c.type_ == type_).cloned()
 }
 
-/// The condition `Ready`; one of the status "absent" if there is none.
+/// The condition `Ready`; a condition with the status "absent" if there is none.
 #[must_use]
 pub fn ready(resource: &PinpointEventStreamRole) -> Condition {
     condition(resource, "Ready").unwrap_or_else(|| Condition {
@@ -54,7 +54,7 @@ pub fn ready(resource: &PinpointEventStreamRole) -> Condition {
     })
 }
 
-/// Whether the resource is Ready for its present generation.
+/// Whether the resource is Ready for its current generation.
 #[must_use]
 pub fn is_ready(resource: &PinpointEventStreamRole) -> bool {
     let ready = ready(resource);
@@ -72,10 +72,10 @@ pub async fn create_namespace(client: &Client, name: &str) -> Result<(), kube::E
     namespaces.create(&PostParams::default(), &namespace).await.map(drop)
 }
 
-/// Uid of the namespace `kube-system`, which names the cluster on roles.
+/// Uid of the namespace `kube-system`, which identifies the cluster on roles.
 ///
 /// # Errors
-/// When the API server cannot be asked.
+/// When the API server does not answer.
 pub async fn cluster_id(client: &Client) -> Result<String, kube::Error> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     Ok(namespaces.get_metadata("kube-system").await?.metadata.uid.unwrap_or_default())

@@ -1,4 +1,4 @@
-//! A server on a free port of loopback, which ends with its owner.
+//! A server on a free port of loopback, which ends when its owner is dropped.
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -66,7 +66,7 @@ impl Server {
         &self.address
     }
 
-    /// The same as a URL.
+    /// The address as a URL.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
@@ -77,7 +77,7 @@ where
     F: Future<Output = Option<Response<B>>>,
     B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + 'static,
 {
-    // A small answer must not wait for the acknowledgement of the last one.
+    // A small answer must not wait for the acknowledgment of the previous one.
     let _ = near.set_nodelay(true);
     let service = service_fn(|request: Request<Incoming>| {
         let answer = answer.clone();
@@ -87,7 +87,7 @@ where
             answer(Request::from_parts(head, body)).await.ok_or(Closed)
         }
     });
-    // A client that goes away is none of our concern.
+    // Ignores clients that disconnect.
     let connection = hyper::server::conn::http1::Builder::new();
     let _ = connection.serve_connection(TokioIo::new(near), service).await;
 }

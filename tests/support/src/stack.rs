@@ -1,4 +1,4 @@
-//! etcd, kube-apiserver and moto, started together and ready together.
+//! Starts etcd, kube-apiserver and moto together, and waits until all are ready.
 
 use std::fmt::Debug;
 use std::net::{Ipv4Addr, TcpListener};
@@ -27,7 +27,7 @@ use crate::credentials::{ADMIN_TOKEN, Credentials, kubeconfig};
 use crate::process::Process;
 use crate::wait::eventually;
 
-/// The account that moto answers for.
+/// The account that moto serves.
 pub const ACCOUNT_ID: &str = "111122223333";
 
 /// The shipped CRD.
@@ -42,9 +42,9 @@ pub const LEASE_ROLE: &str = include_str!("../../../deploy/rbac/role.yaml");
 /// The namespace and name of the controller's service account.
 const CONTROLLER: (&str, &str) = ("streamrole-system", "streamrole");
 
-/// Below the stack's folder: one folder for each process, which goes with it.
+/// Below the stack's folder: one folder per process, removed when the process ends.
 const RUN: &str = "run";
-/// Below the stack's folder: what the processes share. Goes with the last of them.
+/// Below the stack's folder: shared files. Removed when the last process ends.
 const FILES: &str = "files";
 
 /// A running local stack.
@@ -57,7 +57,7 @@ pub struct Stack {
     apiservers: u32,
     iam_url: String,
     credentials: Credentials,
-    // Dropped in this order: the API server goes before its store.
+    // Fields are dropped in this order: the API server before its store.
     moto: Process,
     apiserver: Process,
     #[expect(dead_code, reason = "held so that it ends with the stack")]
@@ -70,7 +70,7 @@ impl Stack {
     /// # Errors
     /// When a binary can neither be found nor built, or does not start.
     pub async fn start() -> Result<Self, Error> {
-        // A port that was free can be taken before it is used.
+        // Another process can take a free port before it is used.
         for _ in 0..2 {
             if let Ok(stack) = Self::try_start().await {
                 return Ok(stack);
@@ -136,10 +136,10 @@ impl Stack {
         .await
     }
 
-    /// Kills the API server and starts another on the same address and store.
+    /// Kills the API server and starts another one with the same address and store.
     ///
     /// # Errors
-    /// When it does not come back.
+    /// When it does not start.
     pub async fn restart_apiserver(&mut self) -> Result<(), Error> {
         self.apiserver.signal("KILL");
         eventually("kube-apiserver to be gone", || async {
@@ -153,8 +153,8 @@ impl Stack {
         self.wait_until_ready().await
     }
 
-    /// Takes a resource out of the store behind the API server's back. Watches tell of it as of any deletion, but
-    /// finalizers do not hold it: as when a deletion has looked for them just before one was added.
+    /// Deletes a resource from the store, past the API server. Watches report it as any deletion, but finalizers do not
+    /// hold it. The same happens when a deletion checks for finalizers just before one is added.
     ///
     /// # Errors
     /// When the store does not have it.
@@ -172,8 +172,8 @@ impl Stack {
         format!("127.0.0.1:{}", self.kube_port)
     }
 
-    /// Writes a kubeconfig with the rights of the controller's service account that leads to the API server
-    /// by way of `address`, and gives its path.
+    /// Writes a kubeconfig with the permissions of the controller's service account that reaches the API server through
+    /// `address`, and returns its path.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -190,22 +190,21 @@ impl Stack {
         &self.iam_url
     }
 
-    /// A client with all rights. Clients belong to the runtime that they were made in: make one in each
-    /// test.
+    /// A client with all permissions. A client belongs to the runtime that creates it: create one in each test.
     ///
     /// # Errors
-    /// When the kubeconfig cannot be used.
+    /// When the kubeconfig is unusable.
     pub async fn admin(&self) -> Result<Client, Error> {
         client_of(&self.kubeconfig_path("admin")).await
     }
 
-    /// Path of a kubeconfig with all rights.
+    /// Path of a kubeconfig with all permissions.
     #[must_use]
     pub fn admin_kubeconfig(&self) -> PathBuf {
         self.kubeconfig_path("admin")
     }
 
-    /// `kubectl` with all rights.
+    /// `kubectl` with all permissions.
     #[must_use]
     pub fn kubectl(&self) -> Command {
         let mut command = Command::new(self.assets.kubernetes("kubectl"));
@@ -213,7 +212,7 @@ impl Stack {
         command
     }
 
-    /// The AWS CLI, talking to this stack's IAM.
+    /// The AWS CLI for this stack's IAM.
     #[must_use]
     pub fn aws(&self) -> Command {
         let mut command = Command::new(self.assets.python("aws"));
@@ -222,7 +221,7 @@ impl Stack {
         command
     }
 
-    /// Path of a file of this stack that goes with it.
+    /// Path of a file that is removed with this stack.
     #[must_use]
     pub fn scratch(&self, name: &str) -> PathBuf {
         self.dir.join(FILES).join(name)
@@ -233,11 +232,11 @@ impl Stack {
         self.dir.join(RUN).join(name)
     }
 
-    /// Installs the CRD and the controller's `ClusterRole`, and binds that role, and nothing else, to the
-    /// controller's service account.
+    /// Installs the CRD and the controller's `ClusterRole`, and binds only that role to the controller's service
+    /// account.
     ///
     /// # Errors
-    /// When the API server refuses any of it.
+    /// When the API server rejects any of it.
     pub async fn install(&self, crd: &str, cluster_role: &str) -> Result<(), Error> {
         let client = self.admin().await?;
         let crd: CustomResourceDefinition = serde_saphyr::from_str(crd)?;
@@ -268,10 +267,10 @@ impl Stack {
         self.service_account_kubeconfig(namespace, account).await.map(drop)
     }
 
-    /// Gives the controller the shipped rights for leader election in this namespace.
+    /// Grants the controller the shipped permissions for leader election in this namespace.
     ///
     /// # Errors
-    /// When the API server refuses.
+    /// When the API server rejects them.
     pub async fn allow_election_in(&self, namespace: &str) -> Result<(), Error> {
         let client = self.admin().await?;
         let mut role: Role = serde_saphyr::from_str(LEASE_ROLE)?;
@@ -289,7 +288,7 @@ impl Stack {
         apply(Api::namespaced(client, namespace), &binding).await
     }
 
-    /// Writes a kubeconfig with the rights of this service account and gives its path.
+    /// Writes a kubeconfig with the permissions of this service account and returns its path.
     ///
     /// # Errors
     /// When there is no such account.
@@ -314,7 +313,7 @@ impl Stack {
         Ok(self.kubeconfig_path(&user))
     }
 
-    /// Path of a kubeconfig with the rights of the controller's service account; there after
+    /// Path of a kubeconfig with the permissions of the controller's service account; it exists after
     /// [`Stack::install`].
     #[must_use]
     pub fn controller_kubeconfig(&self) -> PathBuf {
@@ -344,7 +343,7 @@ fn controller_subject() -> Subject {
     }
 }
 
-/// Waiting goes on while the process lives; when it has died, that is the answer.
+/// Continues to wait while the process lives; its death is the error.
 fn gave_up(process: &Process, error: &dyn Debug) -> Result<Result<(), Error>, String> {
     if process.is_running() {
         Err(format!("{error:?}"))
@@ -365,7 +364,7 @@ pub fn iam_at(url: &str) -> aws_sdk_iam::Client {
     aws_sdk_iam::Client::from_conf(config)
 }
 
-/// The AWS variables of a process that is to talk to the IAM endpoint at `url`, and to none else.
+/// The AWS variables of a process that must only use the IAM endpoint at `url`.
 pub fn set_aws_environment(command: &mut Command, url: &str) {
     command
         .env_remove("AWS_PROFILE")
@@ -393,7 +392,7 @@ fn start_etcd(assets: &Assets, dir: &Path, port: u16, peer_port: u16) -> Result<
         etcd.args(["--initial-cluster", &format!("default={peer_url}")]);
         // The data need not survive the machine.
         etcd.args(["--unsafe-no-fsync", "--log-level", "error"]);
-        // It elects itself; the defaults make that take up to a second.
+        // etcd elects itself; with the defaults that takes up to a second.
         etcd.args(["--heartbeat-interval=10", "--election-timeout=100"]);
     })
 }
@@ -406,7 +405,7 @@ fn start_apiserver(
     port: u16,
     number: u32,
 ) -> Result<Process, Error> {
-    // Each has a folder of its own: that of the last one goes while the next starts.
+    // Each API server has its own folder: the previous one's is removed while the next starts.
     let own = dir.join(RUN).join(format!("apiserver-{number}"));
     let log = dir.join(FILES).join("apiserver.log");
     Process::start("kube-apiserver", &own, &log, &assets.kubernetes("kube-apiserver"), |api| {
@@ -436,7 +435,7 @@ fn start_moto(assets: &Assets, dir: &Path, port: u16) -> Result<Process, Error> 
 }
 
 fn free_ports<const N: usize>() -> Result<[u16; N], Error> {
-    // Held together until all are picked, so that they differ.
+    // All are held until all are picked, so that they differ.
     let listeners: Vec<_> =
         (0..N).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
     let ports: Vec<_> = listeners

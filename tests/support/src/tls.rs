@@ -1,4 +1,4 @@
-//! TLS in front of an endpoint that has none, with a certificate of an authority that nobody knows.
+//! TLS in front of an endpoint without it, with a certificate of an unknown authority.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::Error;
 use crate::server::Server;
 
-/// A running front.
+/// A running TLS front.
 #[derive(Debug)]
 pub struct TlsFront {
     authority: String,
@@ -59,6 +59,6 @@ impl TlsFront {
 async fn forward(near: TcpStream, acceptor: TlsAcceptor, target: String) {
     let Ok(mut near) = acceptor.accept(near).await else { return };
     let Ok(mut far) = TcpStream::connect(target).await else { return };
-    // Whichever end closes, both are done.
+    // When either end closes, both are done.
     let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
 }

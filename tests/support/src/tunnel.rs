@@ -1,5 +1,4 @@
-//! A way to the API server that can be cut: it forwards TCP connections, and what is inside stays between
-//! the two ends.
+//! A tunnel to the API server that tests can cut. It forwards TCP connections without reading them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,24 +53,24 @@ impl Tunnel {
         self.server.address()
     }
 
-    /// Ends all connections. New ones can be made.
+    /// Closes all connections. New ones are possible.
     pub fn cut(&self) {
         self.cuts.send_replace(());
     }
 
-    /// Keeps all connections open and forwards nothing on them any more, as where a load balancer forgot the flow. New
-    /// ones can be made.
+    /// Keeps all connections open but forwards nothing on them, as when a load balancer drops the flow. New ones are
+    /// possible.
     pub fn silence(&self) {
         self.silences.send_replace(());
     }
 
-    /// Ends all connections, and each new one until it [opens](Tunnel::reopen) again.
+    /// Closes all connections, and each new one until the tunnel [reopens](Tunnel::reopen).
     pub fn close(&self) {
         self.refuses.store(true, Ordering::Relaxed);
         self.cut();
     }
 
-    /// Lets connections through again.
+    /// Accepts connections again.
     pub fn reopen(&self) {
         self.refuses.store(false, Ordering::Relaxed);
     }
@@ -85,7 +84,7 @@ async fn forward(
 ) {
     let Ok(mut far) = TcpStream::connect(target).await else { return };
     tokio::select! {
-        // Whichever end closes, both are done.
+        // When either end closes, both are done.
         _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
         _ = cut.changed() => {}
         _ = silence.changed() => {

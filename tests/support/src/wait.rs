@@ -1,4 +1,4 @@
-//! Waiting for a state by looking again and again until a deadline, never by sleeping a fixed time.
+//! Waits for a state: checks repeatedly until a deadline, and never sleeps for a fixed time.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -9,8 +9,7 @@ use tokio::time::Instant;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Looks until `look` gives a value. Its error says what was seen instead, and is told with `what` when 60 s
-/// have passed.
+/// Checks until `look` returns a value. After 60 s it panics with `what` and the last error of `look`.
 ///
 /// # Panics
 /// When the deadline passes.

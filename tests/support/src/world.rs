@@ -1,5 +1,5 @@
-//! What a test needs of the world: a namespace, a proxy in front of IAM, a controller, and words for what a
-//! user does and sees. Every status that a test waits for or reads here is [checked](check_status).
+//! The environment of a test: a namespace, a proxy in front of IAM, a controller, and functions for the actions and
+//! observations of a user. Every status that a test waits for or reads here is [checked](check_status).
 
 #![allow(
     clippy::unwrap_used,
@@ -39,13 +39,13 @@ pub const CONTROLLER_POLICY: &str = include_str!("../../../deploy/iam/policy.jso
 /// The shipped policy for adoption.
 pub const ADOPTION_POLICY: &str = include_str!("../../../deploy/iam/policy-adoption.json");
 const TAKE_OVER_POLICY: &str = include_str!("../../../deploy/iam/policy-take-over.json");
-/// The shipped policy that demands a boundary.
+/// The shipped policy that requires a boundary.
 pub const BOUNDARY_POLICY: &str = include_str!("../../../deploy/iam/policy-boundary.json");
 
 /// The permissions boundary that every role must have under [`BOUNDARY_POLICY`].
 pub const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/boundary";
 
-/// How the tests call a cluster that is not theirs.
+/// The identity of another cluster.
 pub const OTHER_CLUSTER: &str = "another-cluster";
 
 /// Shipped policies, for all roles of the account and the cluster of this uid.
@@ -64,12 +64,12 @@ pub fn shipped(policies: &[&str], cluster: &str) -> IamPolicies {
 
 static STACK: OnceCell<Stack> = OnceCell::const_new();
 
-/// The stack that all tests of this process share; the first one starts it.
+/// The stack that all tests of this process share; the first test starts it.
 pub async fn stack() -> &'static Stack {
     STACK.get_or_init(|| async { Stack::installed().await.expect("the local stack starts") }).await
 }
 
-/// The controller's binary, which cargo puts beside this one or in the folder above.
+/// The controller's binary. Cargo puts it beside this one or in the folder above.
 #[must_use]
 pub fn binary() -> PathBuf {
     let here = std::env::current_exe().expect("this program has a path");
@@ -87,32 +87,32 @@ fn unique(name: &str) -> String {
     candidates.find(|name| taken.insert(name.clone())).expect("there is always another number")
 }
 
-/// A namespace, a way to IAM, and mostly a controller.
+/// A namespace, a connection to IAM, and usually a controller.
 #[expect(missing_debug_implementations, reason = "a client has none")]
 pub struct World {
     /// The namespace.
     pub namespace: String,
-    /// A client with all rights.
+    /// A client with all permissions.
     pub client: Client,
     /// The resources of the namespace.
     pub resources: Api<PinpointEventStreamRole>,
-    /// Straight to IAM, past the proxy: what an administrator does out of band.
+    /// A client that bypasses the proxy, for changes by an administrator.
     pub iam: aws_sdk_iam::Client,
-    /// What is between the controller and IAM.
+    /// The proxy between the controller and IAM.
     pub proxy: Proxy,
-    /// The controller, once it is started.
+    /// The controller, once started.
     pub controller: Option<Controller>,
     upstream: String,
     resync: &'static str,
 }
 
 impl World {
-    /// A world without a controller. `test` names it. IAM allows what the shipped policies allow.
+    /// A world without a controller. `test` names it. IAM permits what the shipped policies allow.
     pub async fn without_controller(test: &str) -> Self {
         Self::under(test, &[CONTROLLER_POLICY, ADOPTION_POLICY, TAKE_OVER_POLICY]).await
     }
 
-    /// A world without a controller whose IAM allows what these policies allow.
+    /// A world without a controller. IAM permits what these policies allow.
     pub async fn under(test: &str, policies: &[&str]) -> Self {
         let stack = stack().await;
         let cluster = crate::cluster_id(&stack.admin().await.unwrap()).await.unwrap();
@@ -120,7 +120,7 @@ impl World {
         Self::before(test, stack.iam_url(), Some(guard)).await
     }
 
-    /// A world without a controller before the IAM at this URL.
+    /// A world without a controller, with the IAM at this URL.
     pub async fn before(test: &str, iam_url: &str, guard: Option<Guard>) -> Self {
         let client = stack().await.admin().await.unwrap();
         let namespace = unique(test);
@@ -137,7 +137,7 @@ impl World {
         }
     }
 
-    /// Lets controllers stand for election in the namespace.
+    /// Permits leader election in the namespace.
     pub async fn with_election(self) -> Self {
         stack().await.allow_election_in(&self.namespace).await.unwrap();
         self
@@ -156,19 +156,19 @@ impl World {
         world
     }
 
-    /// A world whose controller looks again every second.
+    /// A world whose controller resyncs every second.
     pub async fn resyncing(test: &str) -> Self {
         let mut world = Self::resyncing_later(test).await;
         world.start_controller().await;
         world
     }
 
-    /// A world whose controller, once it is started, looks again every second.
+    /// A world whose controller, once started, resyncs every second.
     pub async fn resyncing_later(test: &str) -> Self {
         Self::without_controller(test).await.resyncing_each_second()
     }
 
-    /// The same, with a controller that looks again every second.
+    /// The same, with a controller that resyncs every second.
     #[must_use]
     pub fn resyncing_each_second(self) -> Self {
         Self { resync: "1s", ..self }
@@ -180,7 +180,7 @@ impl World {
         self.controller = Some(Controller::start(stack().await, &options).unwrap());
     }
 
-    /// How the controller is started.
+    /// The options of the controller.
     #[must_use]
     pub fn options(&self) -> ControllerOptions {
         ControllerOptions {
@@ -209,7 +209,7 @@ impl World {
             .unwrap_or_else(|error| panic!("{name} is accepted: {error}"))
     }
 
-    /// As [`World::apply`], where the API server may reject it.
+    /// As [`World::apply`], when the API server can reject it.
     ///
     /// # Errors
     /// When it does.
@@ -239,8 +239,8 @@ impl World {
         self.says(name, status, reason, "").await
     }
 
-    /// Waits until the Ready condition has this status and reason for the current generation,
-    /// and this in its message: what an edit announces has the reason of what may follow.
+    /// Waits until the Ready condition has this status and reason for the current generation, and this text in its
+    /// message. The text matters because an acknowledged edit already has the reason that can follow.
     pub async fn says(
         &self,
         name: &str,
@@ -282,7 +282,7 @@ impl World {
         .await;
     }
 
-    /// Waits until there is no such resource.
+    /// Waits until the resource does not exist.
     pub async fn gone(&self, name: &str) {
         eventually(&format!("{name} to be gone"), || async {
             match self.resources.get_opt(name).await {
@@ -297,12 +297,12 @@ impl World {
         .await;
     }
 
-    /// Returns when so many more resyncs have begun.
+    /// Returns after this number of further resyncs has started.
     pub async fn resyncs(&self, more: usize) {
         let resyncs =
             || self.proxy.actions().iter().filter(|action| *action == "ListRoles").count();
         let before = resyncs();
-        // One a second, and as long again for a busy machine.
+        // One per second, and the same again for a busy machine.
         let patience = Duration::from_mins(1) + 2 * Duration::from_secs(more as u64);
         eventually_within(patience, &format!("{more} more resyncs"), || async {
             let seen = resyncs() - before;
@@ -316,7 +316,7 @@ impl World {
         self.controller.as_ref().map(Controller::log).unwrap_or_default()
     }
 
-    /// Waits for an event of this reason on the resource and gives its note.
+    /// Waits for an event with this reason on the resource and returns its note.
     pub async fn event(&self, name: &str, reason: &str) -> String {
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         eventually(&format!("an event {reason} on {name}"), || async {
@@ -375,12 +375,12 @@ impl World {
         role.tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect()
     }
 
-    /// How this cluster is named on roles.
+    /// The identity of this cluster on roles.
     pub async fn cluster_id(&self) -> String {
         crate::cluster_id(&self.client).await.unwrap()
     }
 
-    /// A role that somebody else made.
+    /// Creates a role that no resource owns.
     pub async fn create_foreign_role(&self, role: &str) {
         self.iam
             .create_role()
@@ -392,7 +392,7 @@ impl World {
             .unwrap();
     }
 
-    /// Something that an administrator writes over the permissions policy out of band.
+    /// Overwrites the permissions policy as an administrator.
     pub async fn tamper(&self, role: &str) {
         let wide = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kinesis:*", "Resource": "*"}]});
         self.iam
@@ -406,11 +406,11 @@ impl World {
     }
 }
 
-/// Runs kubectl in the namespace and gives what it prints.
+/// Runs kubectl in the namespace and returns its output.
 pub async fn kubectl(world: &World, arguments: &[&str]) -> String {
     let mut kubectl = stack().await.kubectl();
     kubectl.args(["-n", &world.namespace]).args(arguments);
-    // The proxy in front of IAM runs on this thread, and kubectl may wait for what crosses it.
+    // The proxy in front of IAM runs on this thread, and kubectl can wait for a call through it.
     let run = tokio::task::spawn_blocking(move || kubectl.output()).await.unwrap().unwrap();
     let said = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "kubectl {arguments:?}: {said}");
@@ -429,7 +429,7 @@ pub fn version(resource: &PinpointEventStreamRole) -> String {
     resource.resource_version().unwrap()
 }
 
-/// A document as IAM answers with it.
+/// A document from IAM's answer.
 #[must_use]
 pub fn decoded(document: &str) -> Value {
     let text = percent_encoding::percent_decode_str(document).decode_utf8().unwrap();

@@ -1,7 +1,6 @@
-//! The IAM roles of one account, in memory: what calls to IAM do to them and are told of them, now or as of a
-//! moment ago, and a journal of every write in the order in which they were applied. It knows the actions that
-//! the controller uses, and nothing of signatures, quotas or what a policy means. The conformance test holds
-//! it against moto.
+//! The IAM roles of one account in memory. It applies calls, answers reads with the current or a recent state, and
+//! keeps a journal of every applied write in order. It implements the actions that the controller uses, without
+//! signatures, quotas or the meaning of policies. The conformance test compares it with moto.
 
 mod role;
 mod xml;
@@ -21,32 +20,32 @@ pub use role::Role;
 
 use xml::element;
 
-/// How far back a read can go.
+/// The age of the oldest state that a read can show.
 const REMEMBERED: Duration = Duration::from_secs(10);
 
-/// Who made a write.
+/// The author of a write.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum By {
     /// A call to IAM.
     Caller,
-    /// Somebody out of band.
+    /// An administrator.
     Administrator,
 }
 
-/// A write that was applied.
+/// An applied write.
 #[derive(Clone, Debug)]
 pub struct Applied {
-    /// When.
+    /// The time.
     pub at: Instant,
-    /// By whom.
+    /// The author.
     pub by: By,
-    /// The IAM action, or what the administrator did.
+    /// The IAM action, or the change by the administrator.
     pub action: String,
-    /// Name of the role in lower case: IAM does not tell role names apart by case.
+    /// Name of the role in lower case: IAM role names are case-insensitive.
     pub key: String,
     /// The role before; `None` when there was none.
     pub before: Option<Arc<Role>>,
-    /// The role after; `None` when it is gone.
+    /// The role after; `None` when it was deleted.
     pub after: Option<Arc<Role>>,
 }
 
@@ -62,7 +61,7 @@ struct State {
     journal: Option<mpsc::UnboundedSender<Applied>>,
 }
 
-/// What one name stood for during the last seconds, oldest first. The last state is the present one.
+/// The recent states of one name, oldest first. The last one is the current state.
 #[derive(Debug, Default)]
 struct Past(Vec<(Instant, Option<Arc<Role>>)>);
 
@@ -88,7 +87,7 @@ impl Past {
 }
 
 impl Account {
-    /// Answers a call. A read is answered as of `when`, if that is given; a write acts on the present.
+    /// Answers a call. A read shows the state at `when`, if given; a write applies to the current state.
     pub(crate) fn answer(&self, call: &Call, when: Option<Instant>) -> Response<Full<Bytes>> {
         let action = &call.action;
         match self.lock().result(call, when) {
@@ -104,7 +103,7 @@ impl Account {
         }
     }
 
-    /// The writes that are applied from now on, in their order. Only the last who asked gets them.
+    /// The writes that are applied from now on, in order. Only the last caller receives them.
     #[must_use]
     pub fn journal(&self) -> mpsc::UnboundedReceiver<Applied> {
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -124,7 +123,7 @@ impl Account {
         self.lock().roles.values().filter_map(Past::present).cloned().collect()
     }
 
-    /// An administrator makes a role. `false` when the name is taken.
+    /// Creates a role as an administrator. `false` when the name is taken.
     #[must_use]
     pub fn add(&self, role: Role) -> bool {
         let mut state = self.lock();
@@ -137,8 +136,8 @@ impl Account {
         true
     }
 
-    /// An administrator changes the role of this name; `what` is how the journal calls it. `false` when there
-    /// is no such role, or `change` gives `false` and has left it as it was.
+    /// Changes the role of this name as an administrator; `what` names the change in the journal. `false` when there is
+    /// no such role, or when `change` returns `false` and has changed nothing.
     pub fn tamper(&self, name: &str, what: &str, change: impl FnOnce(&mut Role) -> bool) -> bool {
         let mut state = self.lock();
         let key = name.to_lowercase();
@@ -152,7 +151,7 @@ impl Account {
         changed
     }
 
-    /// An administrator deletes a role with all that is on it. `false` when there is none.
+    /// Deletes a role with everything on it as an administrator. `false` when there is none.
     #[must_use]
     pub fn remove(&self, name: &str) -> bool {
         let mut state = self.lock();
@@ -169,7 +168,7 @@ impl Account {
     }
 }
 
-/// An error as IAM answers it.
+/// An error in IAM's answer.
 struct Refusal {
     status: u16,
     code: &'static str,
@@ -242,12 +241,12 @@ impl State {
         let before = past.present().cloned();
         past.push(at, after.clone());
         if let Some(journal) = &self.journal {
-            // Whoever asked for the journal may have lost interest.
+            // The receiver of the journal may have been dropped.
             let _ = journal.send(Applied { at, by, action: action.into(), key, before, after });
         }
     }
 
-    /// The roles after the marker, which is the key of the last role of the page before.
+    /// The roles after the marker, which is the key of the last role on the previous page.
     fn page(
         &self,
         call: &Call,

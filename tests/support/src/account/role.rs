@@ -1,4 +1,4 @@
-//! One role: what calls do to it.
+//! One role, and how calls change it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use super::{NO_SUCH_ACTION, NO_SUCH_ENTITY, Refusal};
 /// A role as IAM stores it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Role {
-    /// Name, as it was first written.
+    /// Name, as first written.
     pub name: String,
     /// Unique id, `AROA…`.
     pub id: String,
@@ -49,7 +49,7 @@ impl Role {
         }
     }
 
-    /// Makes the write. A refused one may have been made in part.
+    /// Applies the write. A rejected write can be applied in part.
     pub(super) fn write(&mut self, call: &Call) -> Result<(), Refusal> {
         let policy = call.text("PolicyName");
         let arn = call.text("PolicyArn");

@@ -1,4 +1,4 @@
-//! A role as IAM's answers show it.
+//! A role in IAM's answers.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use quick_xml::escape::escape;
@@ -9,17 +9,17 @@ use crate::stack::ACCOUNT_ID;
 use super::role::Role;
 use super::{NO_SUCH_ACTION, NO_SUCH_ENTITY, Refusal};
 
-/// All but the unreserved characters of RFC 3986.
+/// Everything but the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What STS says of whoever asks: one user of the account.
+/// The caller in the answer of STS: one user of the account.
 pub(super) fn caller() -> String {
     let arn = format!("arn:aws:iam::{ACCOUNT_ID}:user/controller");
     text("Arn", &arn) + &text("UserId", "AIDA00000000000000001") + &text("Account", ACCOUNT_ID)
 }
 
 impl Role {
-    /// What a read of this role is told.
+    /// The answer to a read of this role.
     pub(super) fn told(&self, call: &Call) -> Result<String, Refusal> {
         let whole = |list: &str, members: &str| {
             Ok(element("IsTruncated", "false") + &element(list, members))
@@ -36,13 +36,13 @@ impl Role {
                 whole("PolicyNames", &names.collect::<String>())
             }
             "ListAttachedRolePolicies" => whole("AttachedPolicies", &self.attachments()),
-            // Nobody makes instance profiles here.
+            // There are no instance profiles here.
             "ListInstanceProfilesForRole" => whole("InstanceProfiles", ""),
             _ => Err(NO_SUCH_ACTION),
         }
     }
 
-    /// What every answer shows of a role.
+    /// The fields of a role in every answer.
     fn core(&self) -> String {
         let arn = format!("arn:aws:iam::{ACCOUNT_ID}:role{}{}", self.path, self.name);
         [
@@ -56,7 +56,7 @@ impl Role {
         .concat()
     }
 
-    /// As `ListRoles` has it: without boundary and tags.
+    /// As in `ListRoles`: without boundary and tags.
     pub(super) fn as_listed(&self) -> String {
         let description = match self.description.as_str() {
             "" => String::new(),
@@ -65,12 +65,12 @@ impl Role {
         self.core() + &description + &element("MaxSessionDuration", &self.max_session_duration)
     }
 
-    /// As `GetRole` has it.
+    /// As in `GetRole`.
     pub(super) fn whole(&self) -> String {
         self.as_listed() + &self.boundary_and_tags()
     }
 
-    /// As `GetAccountAuthorizationDetails` has it: without description and session.
+    /// As in `GetAccountAuthorizationDetails`: without description and session duration.
     pub(super) fn details(&self) -> String {
         let inline =
             self.inline.iter().map(|(name, text)| element("member", &inline_policy(name, text)));
@@ -113,12 +113,12 @@ fn percent_encoded(document: &str) -> String {
     utf8_percent_encode(document, RESERVED).to_string()
 }
 
-/// An element that holds text.
+/// An element with text.
 pub(super) fn text(name: &str, content: &str) -> String {
     element(name, &escape(content))
 }
 
-/// An element that holds what is XML already.
+/// An element whose content is already XML.
 pub(super) fn element(name: &str, content: &str) -> String {
     format!("<{name}>{content}</{name}>")
 }

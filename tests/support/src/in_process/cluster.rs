@@ -1,5 +1,5 @@
-//! A Kubernetes API server as a map: what the controller asks of one, without a network. Objects are stored as they come:
-//! defaults, schemas and rights are the real server's, and tested on it.
+//! A Kubernetes API server as a map: the requests of the controller, without a network. It stores objects unchanged.
+//! Only the real server has defaults, schemas and permissions, and other tests cover those.
 
 #![allow(
     clippy::indexing_slicing,
@@ -35,7 +35,7 @@ struct State {
     events: Vec<Value>,
     version: u64,
     uids: u64,
-    /// How many status writes came.
+    /// The number of status writes.
     status_writes: usize,
 }
 
@@ -48,7 +48,7 @@ impl Default for MemoryCluster {
 }
 
 impl MemoryCluster {
-    /// A client of it.
+    /// A client for this cluster.
     #[must_use]
     pub fn client(&self) -> Client {
         let cluster = self.clone();
@@ -97,7 +97,7 @@ impl MemoryCluster {
         });
     }
 
-    /// Deletes the object: it stays while it has finalizers.
+    /// Deletes the object. It stays while it has finalizers.
     pub fn delete(&self, namespace: &str, name: &str) {
         self.change(namespace, name, |object| {
             object["metadata"]["deletionTimestamp"] = "2026-11-25T01:00:00Z".into();
@@ -126,7 +126,7 @@ impl MemoryCluster {
         }
     }
 
-    /// The object, if it is there.
+    /// The object, if it exists.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<Value> {
         self.lock().objects.get(&(namespace.to_owned(), name.to_owned())).cloned()
@@ -144,7 +144,7 @@ impl MemoryCluster {
             .collect()
     }
 
-    /// How many status writes came so far.
+    /// The number of status writes so far.
     #[must_use]
     pub fn status_writes(&self) -> usize {
         self.lock().status_writes
@@ -154,7 +154,7 @@ impl MemoryCluster {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stores the object under a new version, unless it goes, and tells the watches.
+    /// Stores the object under a new version, unless it is deleted, and notifies the watches.
     fn store(&self, state: &mut State, mut object: Value, type_: &str) -> Value {
         state.version += 1;
         object["metadata"]["resourceVersion"] = state.version.to_string().into();
@@ -169,7 +169,7 @@ impl MemoryCluster {
             state.objects.insert(key, object.clone());
         }
         let type_ = if goes { "DELETED" } else { type_ };
-        // Nobody may be watching yet.
+        // There may be no watch yet.
         let _ = self.changes.send(json!({"type": type_, "object": object}));
         object
     }
@@ -276,7 +276,7 @@ impl MemoryCluster {
         let Ok(mut patch) = serde_json::from_value::<json_patch::Patch>(body.clone()) else {
             return failure(StatusCode::UNSUPPORTED_MEDIA_TYPE, "only JSON patches are served");
         };
-        // To the API server what is absent is null.
+        // The API server treats an absent value as null.
         patch.0.retain(|operation| match operation {
             json_patch::PatchOperation::Test(test) if test.value.is_null() => {
                 object.pointer(test.path.as_str()).is_some()

@@ -1,5 +1,5 @@
-//! The whole controller in the process of the test, between an API server and an account in memory, on a clock that jumps to
-//! whatever is next: minutes pass in milliseconds.
+//! The whole controller in the process of the test, between an API server and an account in memory. The clock jumps to
+//! the next timer, so minutes pass in milliseconds.
 
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
@@ -25,13 +25,13 @@ pub use roles::{MemoryRoles, action_of, apply_write};
 
 use crate::check_status;
 
-/// The namespace that the tests work in.
+/// The namespace of the tests.
 pub const NAMESPACE: &str = "ns";
 
 /// The identity of the cluster in memory.
 pub const CLUSTER: &str = "c1";
 
-/// How long, on its own clock, anything is waited for.
+/// The longest wait for anything, on the paused clock.
 const LONGEST: Duration = Duration::from_hours(2);
 
 /// A controller in this process. Its runtime's clock must be paused.
@@ -40,7 +40,7 @@ pub struct InProcess {
     pub cluster: MemoryCluster,
     /// The account.
     pub roles: MemoryRoles,
-    /// What it counts.
+    /// Its metrics.
     pub metrics: Arc<Metrics>,
     namespaces: Vec<String>,
     running: Option<(watch::Sender<bool>, JoinHandle<()>)>,
@@ -106,7 +106,7 @@ impl InProcess {
         self.running = Some((stop, running));
     }
 
-    /// Ends the controller wherever it is.
+    /// Ends the controller at any point.
     pub fn kill(&mut self) {
         if let Some((_, running)) = self.running.take() {
             running.abort();
@@ -150,10 +150,10 @@ impl InProcess {
         events.filter(|(of, _)| of == reason).map(|(_, note)| note).collect()
     }
 
-    /// The resource, if it is there. Its status keeps the rules that every status keeps.
+    /// The resource, if it exists. Its status is checked by the rules for every status.
     ///
     /// # Panics
-    /// When it does not.
+    /// When the status breaks a rule.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<PinpointEventStreamRole> {
         let (namespace, name) = split(name);
@@ -175,7 +175,7 @@ impl InProcess {
         })
     }
 
-    /// Whether the condition of this type is there and true.
+    /// Whether the condition of this type is present and true.
     #[must_use]
     pub fn is(&self, name: &str, type_: &str) -> bool {
         let status = self.get(name).and_then(|resource| resource.status);
@@ -183,7 +183,7 @@ impl InProcess {
         conditions.iter().any(|condition| condition.type_ == type_ && condition.status == "True")
     }
 
-    /// Waits until `Ready` of the resource's present generation has this status and reason, and gives its message.
+    /// Waits until `Ready` of the resource's current generation has this status and reason, and returns its message.
     pub async fn says(&self, name: &str, status: &str, reason: &str) -> String {
         self.until(&format!("{name} to be {status} for {reason}"), || {
             let (is_now, ready) = (self.is_observed(name), self.ready(name));
@@ -198,7 +198,7 @@ impl InProcess {
         self.says(name, "True", "Synced").await;
     }
 
-    /// Waits until the resource is gone.
+    /// Waits until the resource is deleted.
     pub async fn gone(&self, name: &str) {
         self.until(&format!("{name} to be gone"), || {
             if self.get(name).is_none() { Ok(()) } else { Err(format!("{:?}", self.ready(name))) }
@@ -206,10 +206,10 @@ impl InProcess {
         .await;
     }
 
-    /// Waits until `check` gives a value.
+    /// Waits until `check` returns a value.
     ///
     /// # Panics
-    /// When two hours of the paused clock are not enough.
+    /// When two hours of the paused clock pass.
     pub async fn until<T>(&self, what: &str, check: impl Fn() -> Result<T, String>) -> T {
         let begun = Instant::now();
         loop {

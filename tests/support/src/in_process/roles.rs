@@ -1,4 +1,4 @@
-//! The roles of an account as a map: the port [`Roles`] without a network, with faults to inject and reads to hold back.
+//! The roles of an account as a map: the port [`Roles`] without a network, with injected faults and delayed reads.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ pub struct MemoryRoles(Arc<Mutex<State>>);
 struct State {
     // By name in lower case.
     roles: BTreeMap<String, ObservedRole>,
-    /// What reads show while they are held back.
+    /// The state that reads show while they are delayed.
     shown: Option<BTreeMap<String, ObservedRole>>,
     /// Roles that lists leave out.
     hidden: Vec<String>,
@@ -38,24 +38,24 @@ struct Fault {
 }
 
 impl MemoryRoles {
-    /// From now on calls of this action fail like this.
+    /// From now on, calls of this action fail with this error.
     pub fn fail(&self, action: Action, kind: ErrorKind) {
         self.lock().faults.push(Fault { action, kind, is_made: false });
     }
 
-    /// From now on calls of this action are made, and seem to fail like this.
+    /// From now on, calls of this action succeed but return this error.
     pub fn lose_answers(&self, action: Action, kind: ErrorKind) {
         self.lock().faults.push(Fault { action, kind, is_made: true });
     }
 
-    /// No call fails any more, and reads show what is so.
+    /// Ends all faults and delays.
     pub fn heal(&self) {
         let mut state = self.lock();
         state.faults.clear();
         state.shown = None;
     }
 
-    /// From now on reads show what is so at this moment, whatever is written.
+    /// From now on, reads show the state of this moment, regardless of later writes.
     pub fn hold_reads(&self) {
         let mut state = self.lock();
         state.shown = Some(state.roles.clone());
@@ -72,7 +72,7 @@ impl MemoryRoles {
         self.lock().roles.get(&name.to_ascii_lowercase()).cloned()
     }
 
-    /// An administrator makes or changes a role.
+    /// Creates or changes a role as an administrator.
     pub fn put(&self, name: &str, change: impl FnOnce(&mut ObservedRole)) {
         let mut state = self.lock();
         let role = state.roles.entry(name.to_ascii_lowercase()).or_insert_with(|| ObservedRole {
@@ -99,7 +99,7 @@ impl MemoryRoles {
         self.lock().roles.remove(&name.to_ascii_lowercase());
     }
 
-    /// The calls since they were last taken.
+    /// The calls since the last time they were taken.
     #[must_use]
     pub fn take_calls(&self) -> Vec<Action> {
         std::mem::take(&mut self.lock().calls)
@@ -182,10 +182,10 @@ fn error(action: Action, role: Option<&RoleName>, kind: ErrorKind) -> IamError {
     IamError { action, role: role.cloned(), kind, code, message, request_id }
 }
 
-/// What IAM does with a write to a role, or with one that makes it.
+/// Applies a write to a role as IAM does, including its creation.
 ///
 /// # Errors
-/// When there is a role already, or none, or when one that is to be deleted is not empty.
+/// When the role already exists, does not exist, or is not empty on deletion.
 pub fn apply_write(role: &mut Option<ObservedRole>, write: &Write) -> Result<(), ErrorKind> {
     if let Write::CreateRole(new) = write {
         if role.is_some() {
@@ -215,7 +215,7 @@ pub fn apply_write(role: &mut Option<ObservedRole>, write: &Write) -> Result<(),
         }
         Write::TagRole(tags) => {
             for (key, value) in tags {
-                // IAM keeps one tag for keys that differ only by case.
+                // IAM keeps one tag for keys that differ only in case.
                 live.tags.retain(|old, _| old == key || !old.eq_ignore_ascii_case(key));
                 live.tags.insert(key.clone(), value.clone());
             }
@@ -240,7 +240,7 @@ pub fn apply_write(role: &mut Option<ObservedRole>, write: &Write) -> Result<(),
     Ok(())
 }
 
-/// The IAM action that makes a write.
+/// The IAM action of a write.
 #[must_use]
 pub const fn action_of(write: &Write) -> Action {
     match write {
