@@ -82,7 +82,7 @@ impl Cluster {
         let times: Vec<_> = proxies.filter_map(Proxy::first_and_last_call).collect();
         for pair in times.windows(2) {
             if let [(_, last_of_one), (first_of_next, _)] = pair {
-                assert!(last_of_one < first_of_next, "two replicas called IAM at once");
+                assert!(last_of_one < first_of_next, "two replicas called IAM concurrently");
             }
         }
     }

@@ -48,7 +48,7 @@ fn breaks(path: &str, older: &Value, newer: &Value) -> Vec<String> {
     let newer_values = list(newer, "enum");
     for value in list(older, "enum") {
         if !newer_values.is_empty() && !newer_values.contains(&value) {
-            found.push(format!("{path}: {value} is no value any more"));
+            found.push(format!("{path}: {value} is no longer a value"));
         }
     }
     if list(older, "enum").is_empty() && !newer_values.is_empty() {

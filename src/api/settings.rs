@@ -98,7 +98,7 @@ fn tags_schema(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Without a description of its own, which would be taken for that of the field.
+/// Has no description: one would replace that of the field.
 fn deletion_policy_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",

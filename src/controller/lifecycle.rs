@@ -142,8 +142,8 @@ mod tests {
             ("no longer paused", vec![(reason.as_str(), json!("Paused"))], false),
             ("of the wrong account", vec![(reason.as_str(), json!("WrongAccount"))], false),
             ("stalled until a change", vec![(reason.as_str(), json!("RoleNotOwned"))], true),
-            ("denied, which is tried again", vec![(reason.as_str(), json!("AccessDenied"))], false),
-            ("throttled, which is tried again", vec![(reason.as_str(), json!("Throttled"))], false),
+            ("denied, which is retried", vec![(reason.as_str(), json!("AccessDenied"))], false),
+            ("throttled, which is retried", vec![(reason.as_str(), json!("Throttled"))], false),
         ];
         for (case, changes, expected) in table {
             assert_eq!(is_settled(&resource(&changes)), expected, "a resource {case}");

@@ -470,7 +470,7 @@ mod tests {
         assert!(all.await.iter().all(Result::is_err));
         assert_eq!(asked.load(Ordering::Relaxed), 1);
         credentials.wait().await;
-        assert!(credentials.provide_credentials().await.is_ok(), "it recovers by itself");
+        assert!(credentials.provide_credentials().await.is_ok(), "it recovers");
         assert_eq!(asked.load(Ordering::Relaxed), 2);
     }
 }

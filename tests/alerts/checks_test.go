@@ -82,7 +82,7 @@ func TestABadExpositionIsRefused(t *testing.T) {
 		{"app_call_seconds_count 1\n", "app_call_seconds_count 1\napp_call_seconds_count 1\n", "twice"},
 	} {
 		if _, err := parseExposition([]byte(strings.Replace(shownText, of.old, of.new, 1))); err == nil || !strings.Contains(err.Error(), of.problem) {
-			t.Errorf("%q in place of %q: expected to hear %q, got %v", of.new, of.old, of.problem, err)
+			t.Errorf("%q instead of %q: expected to hear %q, got %v", of.new, of.old, of.problem, err)
 		}
 	}
 }
@@ -98,7 +98,7 @@ func TestANameAgainstTheConventionsIsReported(t *testing.T) {
 			t.Fatal(err)
 		}
 		if problems, err := shown.lint(); err != nil || !strings.Contains(strings.Join(problems, "\n"), of.problem) {
-			t.Errorf("%q in place of %q: expected to hear %q, got %q, %v", of.new, old, of.problem, problems, err)
+			t.Errorf("%q instead of %q: expected to hear %q, got %q, %v", of.new, old, of.problem, problems, err)
 		}
 	}
 }

@@ -57,7 +57,7 @@ func TestEachAlertTellsHowBadItIsAndWhereToReadOn(t *testing.T) {
 			}
 		}
 		if runbook := "docs/alerts.md#" + strings.ToLower(alert.Alert); alert.Annotations["runbook"] != runbook {
-			t.Errorf("%s has the runbook %q in place of %s", alert.Alert, alert.Annotations["runbook"], runbook)
+			t.Errorf("%s has the runbook %q instead of %s", alert.Alert, alert.Annotations["runbook"], runbook)
 		}
 		if !headings[alert.Alert] {
 			t.Errorf("docs/alerts.md has no heading ### %s", alert.Alert)
@@ -65,7 +65,7 @@ func TestEachAlertTellsHowBadItIsAndWhereToReadOn(t *testing.T) {
 		delete(headings, alert.Alert)
 	}
 	if len(headings) > 0 {
-		t.Errorf("docs/alerts.md tells of alerts that do not exist: %v", headings)
+		t.Errorf("docs/alerts.md has alerts that do not exist: %v", headings)
 	}
 }
 

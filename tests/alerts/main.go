@@ -1,4 +1,4 @@
-// Command alerts holds the alert rules and the dashboard against what /metrics shows: each metric, and each label,
+// Command alerts checks the alert rules and the dashboard against what /metrics shows: each metric, and each label,
 // that an expression, a legend or an annotation names has to be in the exposition. It also checks the exposition itself:
 // by Prometheus' parser for OpenMetrics, and by the linter of `promtool check metrics`. It parses PromQL with
 // Prometheus' own parser, prints a line for each problem and then exits with 1.

@@ -50,7 +50,7 @@ fn unrest(resource: &PinpointEventStreamRole, slot: usize, field: &Field) -> Opt
     let ready = resource.status.as_ref()?.ready()?;
     let said = format!("{} {} {}", ready.status, ready.reason, ready.message);
     if ready.observed_generation != resource.metadata.generation {
-        return Some(format!("it speaks of an earlier generation: {said}"));
+        return Some(format!("it is for an earlier generation: {said}"));
     }
     let stalled = |reason: &str| {
         (ready.reason != reason).then(|| format!("expected {reason}, it says {said}"))
@@ -79,7 +79,7 @@ pub(crate) async fn everything_can_be_deleted(
 ) -> Duration {
     let since = Instant::now();
     for role in field.account.roles() {
-        field.account.tamper(&role.name, "taken off", |role| role.inline.remove("added").is_some());
+        field.account.tamper(&role.name, "removed", |role| role.inline.remove("added").is_some());
     }
     let client = field.stack.admin().await.unwrap();
     let all = all_resources(&client).await;

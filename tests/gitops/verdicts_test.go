@@ -59,7 +59,7 @@ func states() []state {
 	return []state{
 		{
 			// As the API server creates it.
-			name: "created and not looked at yet", generation: 1, observed: -1,
+			name: "created and not observed yet", generation: 1, observed: -1,
 			kstatus: "InProgress", argocd: "Progressing", message: "not observed the resource",
 		},
 		{
@@ -67,7 +67,7 @@ func states() []state {
 			kstatus: "Current", argocd: "Healthy", message: "matches the spec",
 		},
 		{
-			name: "edited and not looked at yet", generation: 2, observed: 1, conditions: ready,
+			name: "edited and not observed yet", generation: 2, observed: 1, conditions: ready,
 			kstatus: "InProgress", argocd: "Progressing", message: "last change",
 		},
 		{

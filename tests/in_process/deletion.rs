@@ -1,4 +1,4 @@
-//! What becomes of a role when its resource is deleted.
+//! What happens to a role when its resource is deleted.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What people read: every condition and event of one resource in each state, held against what was last accepted. To accept
+//! What people read: every condition and event of one resource in each state, compared with what was last accepted. To accept
 //! new words: `INSTA_UPDATE=always cargo test --test in_process messages`.
 
 use std::fmt::Write as _;
@@ -62,19 +62,18 @@ async fn what_each_state_says_is_what_was_accepted() {
     world.says("events", "False", "DeletionBlocked").await;
     text += &said(&world, "deleted, and blocked");
 
-    let refusals: [(&str, &[(&str, Value)], &str); 3] = [
-        ("invalid", &[("destination", json!({}))], "InvalidSpec"),
-        ("foreign", &[], "RoleNotOwned"),
-        ("of another cluster", &[("adoptionPolicy", json!("Adopt"))], "RoleOwnedByAnother"),
-    ];
-    for (state, changes, reason) in refusals {
+    for (state, spec, reason) in [
+        ("invalid", with(&[("destination", json!({}))]), "InvalidSpec"),
+        ("foreign", kinesis_spec("s"), "RoleNotOwned"),
+        ("of another cluster", kinesis_spec("s"), "RoleOwnedByAnother"),
+    ] {
         let world = InProcess::new();
         match state {
             "foreign" => world.roles.put("ns-events", |_| {}),
             "of another cluster" => world.roles.put_owned("ns-events", "c2", "ns/other", "u9"),
             _ => {}
         }
-        world.apply("events", &with(changes));
+        world.apply("events", &spec);
         world.says("events", "False", reason).await;
         text += &said(&world, state);
     }

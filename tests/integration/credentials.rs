@@ -256,7 +256,8 @@ async fn the_wait_at_the_start_says_the_cause_in_a_line_and_once() {
     };
     says("a file is missing").await;
     std::fs::write(&token, "token").unwrap();
-    says("there are no AWS credentials yet: STS answers ServiceUnavailable: STS is away").await;
+    says("there are no AWS credentials yet: STS answers ServiceUnavailable: STS is unavailable")
+        .await;
     let before = world.proxy.sts_calls();
     support::eventually_within(Duration::from_mins(1), "STS to be asked again", || async {
         if world.proxy.sts_calls() > before + 6 { Ok(()) } else { Err(world.log()) }

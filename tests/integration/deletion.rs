@@ -55,13 +55,13 @@ async fn the_role_of_a_resource_that_its_finalizer_could_not_hold_goes_too() {
 
 #[tokio::test]
 async fn a_resource_that_takes_the_place_of_one_that_vanished_has_its_role_back() {
-    let world = World::new("vanished-anew").await;
+    let world = World::new("vanished-recreated").await;
     let role = world.role("events");
     world.apply("events", &world.kinesis_spec("events")).await;
     world.ready("events").await;
     // IAM lags behind, so the successor exists before the role could be cleaned up.
     world.proxy.inject("GetRole", None, Fault::answer(503, "ServiceUnavailable", "later"));
-    stack().await.lose("vanished-anew", "events").await.unwrap();
+    stack().await.lose("vanished-recreated", "events").await.unwrap();
     world.gone("events").await;
     let paused = manifest(
         &json!({"name": "events", "annotations": {"streamrole.dev/paused": "true"}}),

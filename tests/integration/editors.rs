@@ -44,7 +44,7 @@ async fn two_field_managers_and_the_controller_never_meet() {
     world.ready("events").await;
     let conflict =
         apply_as(&world, "team", json!({"destination": {"kinesisStreamArn": kinesis_arn("mine")}}));
-    assert!(conflict.await.is_err(), "the managers are told apart");
+    assert!(conflict.await.is_err(), "the managers are distinct");
 
     let resource = world.ready("events").await;
     let of_controller: Vec<_> = resource
@@ -134,7 +134,7 @@ async fn an_edit_is_told_before_iam_has_answered() {
 
 /// Waits until the status acknowledges the edit with this generation, for a shorter time than IAM takes.
 async fn told(resources: &Api<PinpointEventStreamRole>, generation: Option<i64>) {
-    eventually_within(Duration::from_secs(8), "the edit to be told", || async {
+    eventually_within(Duration::from_secs(8), "the edit to be reported", || async {
         let resource = resources.get("events").await.unwrap();
         let ready = ready(&resource);
         let is_told = ready.observed_generation == generation && ready.status == "False";

@@ -158,7 +158,7 @@ async fn odd_names_of_policies_and_descriptions_are_told_in_readable_lines() {
         let role = world.role(name);
         let left = world.iam.list_role_policies().role_name(&role).send().await.unwrap();
         assert_eq!(left.policy_names, [POLICY]);
-        eventually("an event that tells of it", || async {
+        eventually("an event that reports it", || async {
             let notes = notes(&world).await;
             let told =
                 notes.iter().any(|note| note.contains(&role) && note.contains("description"));

@@ -51,7 +51,7 @@ async fn a_leader_that_is_asked_to_stop_hands_over_to_the_one_that_stood_by() {
     assert!(log.contains("released the lease streamrole in namespace hands-over"), "{log}");
     proxy.forget_calls();
     second.leads().await;
-    assert_ne!(holder(&world).await, Some(held_by), "each process has a name of its own");
+    assert_ne!(holder(&world).await, Some(held_by), "each process has its own name");
     describe(&world, "edited").await;
     world.ready("events").await;
     assert!(second.proxy.actions().contains(&"UpdateRole".into()), "{:?}", second.proxy.actions());
@@ -117,7 +117,7 @@ async fn a_leader_that_cannot_renew_its_lease_stops_before_another_begins() {
     let other = Replica::start(&world).await;
     other.stands_by().await;
     // It has work to do all the time.
-    let throttled = Fault::answer(503, "ServiceUnavailable", "try again");
+    let throttled = Fault::answer(503, "ServiceUnavailable", "later");
     cut_off.proxy.inject("CreateRole", None, throttled);
     world.apply("events", &world.kinesis_spec("events")).await;
     cut_off.proxy.saw("CreateRole").await;

@@ -1,6 +1,5 @@
 //! Ownership tags that others remove or rewrite, and roles that outlive their resource.
 
-use aws_sdk_iam::types::Tag;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use support::{eventually, http_get};

@@ -261,7 +261,7 @@ async fn without(missing: &'static Right) {
         case.says(&words).await;
         let ended = case.world.controller.take().unwrap();
         let status = tokio::task::spawn_blocking(move || ended.wait().unwrap()).await.unwrap();
-        assert_ne!(status, 0, "it does not lead any more");
+        assert_ne!(status, 0, "it no longer leads");
         return;
     }
 

@@ -224,7 +224,7 @@ async fn health_and_metrics_tell_how_it_is_doing() {
     std::fs::write(&file, &metrics).unwrap();
     let checks = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alerts");
     let mut go = std::process::Command::new("go");
-    let go = go.args(["run", "."]).arg(&file).current_dir(checks).output().unwrap();
-    let said = String::from_utf8_lossy(&go.stdout) + String::from_utf8_lossy(&go.stderr);
-    assert!(go.status.success(), "{said}\n{metrics}");
+    let output = go.args(["run", "."]).arg(&file).current_dir(checks).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{metrics}");
 }

@@ -87,7 +87,7 @@ async fn one_resource_through_every_state_is_told_alike_by_all_tools() {
     let role = world.role("events");
     let mut spec = world.kinesis_spec("events");
     world.apply("events", &spec).await;
-    is_judged(&world, "a resource that nobody has looked at", "InProgress", "Progressing").await;
+    is_judged(&world, "a resource that was not observed yet", "InProgress", "Progressing").await;
 
     world.start_controller().await;
     world.ready("events").await;

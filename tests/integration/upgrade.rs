@@ -43,7 +43,7 @@ fn full() -> Value {
 fn status() -> Value {
     let condition = |type_: &str| {
         json!({
-            "type": type_, "status": "True", "reason": "Synced", "message": "The IAM role is as declared.",
+            "type": type_, "status": "True", "reason": "Synced", "message": "The IAM role matches the spec.",
             "observedGeneration": 1, "lastTransitionTime": "2026-11-01T00:00:00Z",
         })
     };

@@ -53,7 +53,7 @@ func TestValuesThatCannotWorkAreRefusedByName(t *testing.T) {
 		{"a prefix that no role can have", values{"controller": values{"roleNamePrefix": "a/"}}, []string{"roleNamePrefix"}},
 		{"a prefix that leaves no room", values{"controller": values{"roleNamePrefix": strings.Repeat("a", 33)}}, []string{"roleNamePrefix"}},
 		{"a cluster's identity that the controller refuses", values{"controller": values{"clusterId": "the cluster"}}, []string{"clusterId"}},
-		{"an annotation that nobody writes", values{
+		{"an annotation that would not be written", values{
 			"aws": values{"roleArn": "arn:aws:iam::111122223333:role/a"}, "serviceAccount": values{"create": false, "name": "existing"},
 		}, []string{"aws.roleArn", "serviceAccount.create", "service account existing", "eks.amazonaws.com/role-arn=arn:aws:iam::111122223333:role/a"}},
 		{"a switch that nothing reads", values{"enabled": false}, []string{"enabled", "condition"}},
@@ -150,7 +150,7 @@ func TestReleasedPackagesInstallTheImageByTheDigestThatWasSigned(t *testing.T) {
 		t.Fatal(err)
 	}
 	if told := chart.Metadata.Annotations["artifacthub.io/images"]; !strings.Contains(told, "ghcr.io/streamrole/streamrole@"+signed) {
-		t.Errorf("Artifact Hub is told of %s", told)
+		t.Errorf("Artifact Hub shows %s", told)
 	}
 	base, err := kustomize(released + "/kustomize/overlays/pod-identity")
 	if err != nil {

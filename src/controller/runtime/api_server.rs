@@ -266,7 +266,7 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut state = State::default();
-        assert!(!state.fail(at(0)), "the start waits for the first answer, and says so itself");
+        assert!(!state.fail(at(0)), "startup waits for the first answer, and reports that itself");
         assert_eq!(state.answer(at(1)), None);
         assert!(!state.fail(at(0)), "another was answered after this one was sent");
         assert!(state.fail(at(2)));

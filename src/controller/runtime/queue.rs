@@ -291,7 +291,7 @@ mod tests {
         }
         assert_eq!(state.take(now), Some(key("a", 0)));
         state.add(key("a", 0), Place::First);
-        assert_eq!(state.take(now), Some(key("a", 1)), "never twice at once");
+        assert_eq!(state.take(now), Some(key("a", 1)), "never twice concurrently");
         state.done(&key("a", 0));
         assert_eq!(state.take(now), Some(key("a", 0)));
         state.done(&key("a", 1));

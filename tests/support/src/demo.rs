@@ -62,7 +62,7 @@ async fn demo() -> Result<(), Error> {
         ["iam", "get-role-policy", "--role-name", ROLE, "--policy-name", POLICY];
     let declared = aws(&stack, &permissions_policy).await?;
 
-    heading("Somebody widens the permissions policy behind our back");
+    heading("Someone widens the permissions policy");
     let wide =
         r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
     let put = [
@@ -200,7 +200,7 @@ fn heading(text: &str) {
     say(&format!("\n== {text}"));
 }
 
-#[expect(clippy::print_stderr, reason = "nobody else would say it")]
+#[expect(clippy::print_stderr, reason = "it has no other way to report it")]
 fn say_error(error: &dyn std::error::Error) {
     eprintln!("demo: {error}");
 }

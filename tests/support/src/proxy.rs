@@ -249,7 +249,7 @@ async fn handle(
             return Response::new(Full::new(Bytes::from(body)));
         }
         if shared.sts_is_away.load(Ordering::Relaxed) {
-            return error_answer(503, "ServiceUnavailable", "STS is away");
+            return error_answer(503, "ServiceUnavailable", "STS is unavailable");
         }
         let passed_on = pass_on(head, body, &shared, &client).await;
         return passed_on

@@ -385,7 +385,7 @@ impl World {
         self.iam
             .create_role()
             .role_name(role)
-            .description("somebody else's")
+            .description("someone else's")
             .assume_role_policy_document(FOREIGN_TRUST)
             .send()
             .await

@@ -111,7 +111,7 @@ impl MemoryCluster {
         if let Some(mut object) = state.objects.remove(&(namespace.to_owned(), name.to_owned())) {
             state.version += 1;
             object["metadata"]["resourceVersion"] = state.version.to_string().into();
-            // Nobody may be watching.
+            // There may be no watch.
             let _ = self.changes.send(json!({"type": "DELETED", "object": object}));
         }
     }
