@@ -3,7 +3,7 @@
 .PHONY: demo test test-integration test-campaign test-others alerts-test packages-test test-oldest lint soak measure bench generate image-test e2e deny check-go check-tools
 
 # Integration tests mostly wait.
-TEST_THREADS ?= 8
+TEST_THREADS ?= 12
 
 # Without service discovery, which would build the clients of two dozen clouds. Go caches the result.
 promtool := CGO_ENABLED=0 go run -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool

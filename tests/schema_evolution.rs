@@ -104,7 +104,7 @@ fn what_would_break_stored_objects_is_found() {
         (
             "/properties/driftPolicy",
             |policy| policy["enum"] = serde_json::json!(["Correct"]),
-            "\"Report\" is no value",
+            "\"Report\" is no longer a value",
         ),
         ("/properties/exclusivePolicies", |flag| flag["type"] = "string".into(), "type"),
     ];
