@@ -3,7 +3,7 @@
 
 use clap::{Args as ClapArgs, ValueEnum as _};
 
-use crate::iam::{PermissionsPolicy, Scope};
+use crate::iam::{PermissionsPolicy, PolicyLimits};
 use crate::policy::{AccountId, InvalidIdentifier, Partition, PolicyArn};
 use crate::role::{RoleName, RolePath};
 
@@ -48,8 +48,8 @@ pub(super) struct Args {
 /// Prints the policy as JSON, as in `deploy/iam/`.
 pub(super) fn print(args: Args) -> Result<(), Error> {
     args.check()?;
-    let placeholders = Scope::default();
-    let scope = Scope {
+    let placeholders = PolicyLimits::default();
+    let scope = PolicyLimits {
         partition: args.partition.unwrap_or(placeholders.partition),
         account_id: args.account_id.unwrap_or(placeholders.account_id),
         role_prefix: args.role_prefix.unwrap_or(placeholders.role_prefix),
@@ -62,7 +62,7 @@ pub(super) fn print(args: Args) -> Result<(), Error> {
     super::print(&format!("{json}\n"))
 }
 
-fn json(policy: PermissionsPolicy, scope: &Scope) -> Result<String, Error> {
+fn json(policy: PermissionsPolicy, scope: &PolicyLimits) -> Result<String, Error> {
     serde_json::to_string_pretty(&policy.document(scope))
         .map_err(|error| Error::Print(error.to_string()))
 }
@@ -123,7 +123,7 @@ fn policies_with(flag: &str) -> Result<Vec<PermissionsPolicy>, Error> {
     let placeholder = format!("${{{}}}", flag.replace('-', "_"));
     let mut using = Vec::new();
     for policy in PermissionsPolicy::value_variants() {
-        if json(*policy, &Scope::default())?.contains(&placeholder) {
+        if json(*policy, &PolicyLimits::default())?.contains(&placeholder) {
             using.push(*policy);
         }
     }

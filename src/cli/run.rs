@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::api::CONTROLLER_NAME;
-use crate::controller::{self, Claim, Election, Options, Servers};
+use crate::controller::{self, Election, Leadership, Options, Servers};
 use crate::iam::{Attempt, Aws, Iam, MayCall};
 use crate::role::{ClusterId, DefaultTags, Defaults, RoleNamePrefix};
 use crate::telemetry::{self, Health, LogFormat, Metrics, Telemetry};
@@ -123,8 +123,8 @@ async fn start(args: Args) -> Result<(), Error> {
             let elected = std::future::ready(());
             controller::run(options, servers, metrics, health, elected, stop).await
         }
-        Some((mut election, claim)) => {
-            let elected = async move { claim.won().await };
+        Some((mut election, leadership)) => {
+            let elected = async move { leadership.won().await };
             let work = controller::run(options, servers, metrics, health, elected, stop);
             let ended = election.lead(work).await?;
             // Running calls can continue until the Lease expires.
@@ -141,7 +141,7 @@ async fn start(args: Args) -> Result<(), Error> {
 async fn prepare(
     args: &Args,
     metrics: Arc<Metrics>,
-) -> Result<(Servers, Option<(Election, Claim)>), Error> {
+) -> Result<(Servers, Option<(Election, Leadership)>), Error> {
     let timing = Timing::default().scaled(args.time_scale);
     let Cluster { server, lease } = connect::cluster(&args.place, &timing).await?;
     let no_cluster = |error: kube::Error| Error::NoCluster(error.to_string());
@@ -163,15 +163,15 @@ async fn prepare(
     let cluster: ClusterId = cluster?;
 
     let election = lease.map(|lease| {
-        let claim = Claim::none();
+        let leadership = Leadership::none();
         let host = std::env::var("HOSTNAME").unwrap_or_else(|_| CONTROLLER_NAME.into());
-        (Election::new(leasing, lease, &host, claim.clone(), timing), claim)
+        (Election::new(leasing, lease, &host, leadership.clone(), timing), leadership)
     });
     let may_call: MayCall = match &election {
         None => Arc::new(|| true),
-        Some((_, claim)) => {
-            let claim = claim.clone();
-            Arc::new(move || claim.is_valid())
+        Some((_, leadership)) => {
+            let leadership = leadership.clone();
+            Arc::new(move || leadership.is_valid())
         }
     };
     let on_attempt = Arc::new(move |attempt: Attempt| {

@@ -29,9 +29,9 @@ use crate::timing::Timing;
 use index::{Index, Key};
 use reconcile::{Account, Reconciler};
 use report::Reporter;
-use runtime::{Asides, Requeue, Schedule, Watches, stopped};
+use runtime::{Requeue, Schedule, SideEvents, Watches, stopped};
 
-pub use election::{Claim, Election, LeaseName, Lost};
+pub use election::{Election, Leadership, LeaseName, Lost};
 pub use preflight::{
     ClusterNotReady, cluster_role, denied_but_not_needed, lease_role, look_at_cluster,
     wait_for_cluster,
@@ -98,7 +98,7 @@ pub async fn run(
     let watching = servers.watching.clone();
     let (parts, sending) = Parts::new(&options, servers, metrics);
     let sending = tokio::spawn(sending);
-    let Parts { account, schedule, reconciler, asides, resync, metrics } = parts;
+    let Parts { account, schedule, reconciler, side_events, resync, metrics } = parts;
     // While some reconciles of a namespace write to Kubernetes, others wait for a worker, so that no worker is idle.
     // The remaining slots are for other namespaces.
     let at_once = usize::from(options.concurrency) * 3;
@@ -133,7 +133,7 @@ pub async fn run(
             leading.leads(true);
             let inherited = resync.schedule.index.uids();
             resync.account.ledger.begin(inherited.into_iter());
-            resync.schedule.begin();
+            resync.schedule.activate();
             resync::resync(resync, options.resync).await;
         }
     });
@@ -143,9 +143,9 @@ pub async fn run(
             stopped(stop.clone()).await;
             resyncing.abort();
         };
-        let Asides { edited, vanished } = asides;
+        let SideEvents { edited, orphaned } = side_events;
         let edited = edited.take_until(stopped(stop.clone()));
-        let vanished = vanished.take_until(stopped(stop.clone()));
+        let orphaned = orphaned.take_until(stopped(stop.clone()));
         let reconcile = |key: Key| {
             let reconciler = Arc::clone(&reconciler);
             async move { reconciler.run(&key).await }
@@ -155,7 +155,7 @@ pub async fn run(
                 runtime::work(&schedule, at_once, stop.clone(), reconcile),
                 no_more_resyncs,
                 report::acknowledge(&reconciler.reporter, edited),
-                reconcile::clean_up_orphans(&reconciler, vanished),
+                reconcile::clean_up_orphans(&reconciler, orphaned),
             );
             end_watches.send_replace(true);
         };
@@ -185,7 +185,7 @@ struct Parts {
     account: Arc<Account>,
     schedule: Arc<Schedule>,
     reconciler: Arc<Reconciler>,
-    asides: Asides,
+    side_events: SideEvents,
     resync: resync::Parts,
     metrics: Arc<Metrics>,
 }
@@ -207,7 +207,7 @@ impl Parts {
             timing.reservation,
         );
         // One namespace gets twice as many slots as there are workers.
-        let (schedule, asides) = Schedule::new(index, usize::from(options.concurrency) * 2);
+        let (schedule, side_events) = Schedule::new(index, usize::from(options.concurrency) * 2);
         let schedule = Arc::new(schedule);
         let requeue = Arc::new(Requeue::new(options.resync, &timing));
         let account = Arc::new(Account::new(roles, options.concurrency, &timing));
@@ -241,7 +241,7 @@ impl Parts {
             metrics: Arc::clone(&metrics),
             timing,
         });
-        (Self { account, schedule, reconciler, asides, resync, metrics }, sending)
+        (Self { account, schedule, reconciler, side_events, resync, metrics }, sending)
     }
 }
 

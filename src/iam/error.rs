@@ -38,7 +38,7 @@ impl IamError {
         let stranger = status.filter(|_| known.is_none());
         let kind = match (kind, action, error.message()) {
             // IAM has the same code for a wrong document and for a correct one that came too early.
-            (ErrorKind::Refused, _, Some(message)) if message.contains("Invalid principal") => {
+            (ErrorKind::Rejected, _, Some(message)) if message.contains("Invalid principal") => {
                 ErrorKind::InvalidPrincipal
             }
             // A role that is being created refers to nothing else that could be missing.

@@ -39,7 +39,7 @@ pub use credentials::NoCredentials;
 pub use environment::{Aws, Unusable};
 pub use network::BadBundle;
 pub(crate) use network::is_on_the_node;
-pub use permissions::{PermissionsPolicy, PolicyDocument, Scope};
+pub use permissions::{PermissionsPolicy, PolicyDocument, PolicyLimits};
 
 /// A client for IAM.
 #[derive(Clone)]

@@ -28,7 +28,7 @@ pub enum PermissionsPolicy {
 
 /// The scope of the policies. By default each value is a placeholder, as in `${account_id}`.
 #[derive(Clone, Debug)]
-pub struct Scope {
+pub struct PolicyLimits {
     /// Partition, as in `aws`.
     pub partition: String,
     /// Account of the roles.
@@ -45,7 +45,7 @@ pub struct Scope {
     pub controller_role_arn: String,
 }
 
-impl Default for Scope {
+impl Default for PolicyLimits {
     fn default() -> Self {
         let placeholder = |name: &str| format!("${{{name}}}");
         Self {
@@ -155,7 +155,7 @@ const fn is_bounded(action: Action) -> bool {
 impl PermissionsPolicy {
     /// The policy, limited to `scope`.
     #[must_use]
-    pub fn document(self, scope: &Scope) -> PolicyDocument {
+    pub fn document(self, scope: &PolicyLimits) -> PolicyDocument {
         let statement = match self {
             Self::Controller => controller(scope),
             Self::WithoutTags => controller_without_tags(scope),
@@ -168,7 +168,7 @@ impl PermissionsPolicy {
     }
 }
 
-fn controller(scope: &Scope) -> Vec<Statement> {
+fn controller(scope: &PolicyLimits) -> Vec<Statement> {
     let cluster = &scope.cluster_uid;
     let ours = (resource_tag(CLUSTER_TAG), cluster.clone());
     let marked = (request_tag(CLUSTER_TAG), cluster.clone());
@@ -195,7 +195,7 @@ fn controller(scope: &Scope) -> Vec<Statement> {
     ]
 }
 
-fn controller_without_tags(scope: &Scope) -> Vec<Statement> {
+fn controller_without_tags(scope: &PolicyLimits) -> Vec<Statement> {
     let uses = [Use::Create, Use::Tag, Use::Change, Use::Read];
     vec![allow("ManageRoles", &uses, &scope.roles()), look_for_roles(), list_roles()]
 }
@@ -212,7 +212,7 @@ fn list_roles() -> Statement {
 
 /// The statement does not require [`ADOPTED_TAG`] in the call: the same call restores ownership tags that were removed
 /// from a role of the controller, and such a role is not an adopted one.
-fn adoption(scope: &Scope) -> Statement {
+fn adoption(scope: &PolicyLimits) -> Statement {
     let marked = BTreeMap::from([(request_tag(CLUSTER_TAG), scope.cluster_uid.clone())]);
     let untagged = BTreeMap::from([(resource_tag(CLUSTER_TAG), "true".to_owned())]);
     Statement {
@@ -221,7 +221,7 @@ fn adoption(scope: &Scope) -> Statement {
     }
 }
 
-fn take_over(scope: &Scope) -> Statement {
+fn take_over(scope: &PolicyLimits) -> Statement {
     let equal = BTreeMap::from([
         (request_tag(CLUSTER_TAG), scope.cluster_uid.clone()),
         (request_tag(ADOPTED_TAG), "true".to_owned()),
@@ -236,7 +236,7 @@ fn take_over(scope: &Scope) -> Statement {
 /// All writes that support the key, not only those that widen a role. With the trust policy of a role without the
 /// boundary, an attacker gets what the role's other policies allow, and a removed policy can be one that denies. The
 /// order of a plan's writes ([`crate::role::plan`]) complies with this.
-fn boundary(scope: &Scope) -> Vec<Statement> {
+fn boundary(scope: &PolicyLimits) -> Vec<Statement> {
     let other =
         BTreeMap::from([("iam:PermissionsBoundary".to_owned(), scope.boundary_arn.clone())]);
     vec![
@@ -248,7 +248,7 @@ fn boundary(scope: &Scope) -> Vec<Statement> {
     ]
 }
 
-fn own_role(scope: &Scope) -> Statement {
+fn own_role(scope: &PolicyLimits) -> Statement {
     deny("NeverOwnRole", |action| use_of(action).is_write(), &scope.controller_role_arn)
 }
 
@@ -284,7 +284,7 @@ fn request_tag(key: &str) -> String {
     format!("aws:RequestTag/{key}")
 }
 
-impl Scope {
+impl PolicyLimits {
     fn roles(&self) -> String {
         let Self { partition, account_id, role_prefix, .. } = self;
         format!("arn:{partition}:iam::{account_id}:role{role_prefix}*")

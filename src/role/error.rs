@@ -24,7 +24,7 @@ pub enum ErrorKind {
     /// IAM does not know the requested permissions boundary, perhaps because it is new.
     MissingBoundary,
     /// IAM does not accept the declared value.
-    Refused,
+    Rejected,
     /// A quota of the account is exhausted.
     LimitExceeded,
     /// IAM asked to slow down.
@@ -68,7 +68,7 @@ impl ErrorKind {
             Self::DeleteConflict | Self::LimitExceeded | Self::AccessDenied | Self::Credentials => {
                 Retry::Slowly
             }
-            Self::Refused | Self::Internal => Retry::AfterChange,
+            Self::Rejected | Self::Internal => Retry::AfterChange,
         }
     }
 }

@@ -12,7 +12,7 @@
 
 /// How a change to a part changes what the role grants.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Effect {
+pub(super) enum Direction {
     /// Unchanged.
     None,
     /// It grants no more than before.
@@ -37,11 +37,11 @@ pub(super) enum Step {
 
 /// How the parts change, and what else affects the order.
 #[derive(Clone, Debug)]
-pub(super) struct Effects {
-    pub boundary: Effect,
-    pub other_policies: Effect,
-    pub trust_policy: Effect,
-    pub permissions_policy: Effect,
+pub(super) struct Directions {
+    pub boundary: Direction,
+    pub other_policies: Direction,
+    pub trust_policy: Direction,
+    pub permissions_policy: Direction,
     /// The permissions policy is on the role before the first write.
     pub has_permissions: bool,
     /// Other policies are on the role before the first write.
@@ -50,42 +50,42 @@ pub(super) struct Effects {
 
 /// The first order in which every intermediate state is within the old state or the new one. The most natural order is
 /// tried first.
-pub(super) fn order(effects: &Effects) -> Vec<Step> {
+pub(super) fn order(directions: &Directions) -> Vec<Step> {
     let mut parts = vec![Step::OtherPolicies, Step::TrustPolicy, Step::PermissionsPolicy];
-    parts.retain(|part| effects.of(*part) != Effect::None);
-    let whole = |parts: Vec<Step>| effects.with_boundary(parts);
+    parts.retain(|part| directions.of(*part) != Direction::None);
+    let whole = |parts: Vec<Step>| directions.with_boundary(parts);
     let mut orders = permutations(&parts).map(whole);
-    if let Some(steps) = orders.find(|steps| is_safe(steps, effects)) {
+    if let Some(steps) = orders.find(|steps| is_safe(steps, directions)) {
         return steps;
     }
 
     parts.retain(|part| *part != Step::PermissionsPolicy);
-    let off = effects.has_permissions.then_some(Step::PermissionsOff);
+    let off = directions.has_permissions.then_some(Step::PermissionsOff);
     let taken_off = |parts: Vec<Step>| {
         whole(off.into_iter().chain(parts).chain([Step::PermissionsPolicy]).collect())
     };
-    let safe = permutations(&parts).map(taken_off).find(|steps| is_safe(steps, effects));
+    let safe = permutations(&parts).map(taken_off).find(|steps| is_safe(steps, directions));
     // The remaining case: a role with other policies, whose boundary changes in an unknown way together with those
     // policies or with the trust policy. What the policies grant in between is unknown.
     safe.unwrap_or_else(|| taken_off(parts))
 }
 
-impl Effects {
-    const fn of(&self, step: Step) -> Effect {
+impl Directions {
+    const fn of(&self, step: Step) -> Direction {
         match step {
             Step::Boundary => self.boundary,
             Step::OtherPolicies => self.other_policies,
             Step::TrustPolicy => self.trust_policy,
-            Step::PermissionsOff => Effect::Narrows,
+            Step::PermissionsOff => Direction::Narrows,
             Step::PermissionsPolicy => self.permissions_policy,
         }
     }
 
     fn with_boundary(&self, mut steps: Vec<Step>) -> Vec<Step> {
         match self.boundary {
-            Effect::None => {}
-            Effect::Widens => steps.push(Step::Boundary),
-            Effect::Narrows | Effect::Unknown => steps.insert(0, Step::Boundary),
+            Direction::None => {}
+            Direction::Widens => steps.push(Step::Boundary),
+            Direction::Narrows | Direction::Unknown => steps.insert(0, Step::Boundary),
         }
         steps
     }
@@ -95,23 +95,23 @@ const PARTS: [Step; 4] =
     [Step::Boundary, Step::OtherPolicies, Step::TrustPolicy, Step::PermissionsPolicy];
 
 /// Whether each intermediate state is within the old state or the new one. The state after a boundary write is exempt.
-fn is_safe(steps: &[Step], effects: &Effects) -> bool {
+fn is_safe(steps: &[Step], directions: &Directions) -> bool {
     (1..steps.len()).all(|number| {
         let written = steps.get(..number).unwrap_or_default();
         let has_permissions = written.contains(&Step::PermissionsPolicy)
-            || effects.has_permissions && !written.contains(&Step::PermissionsOff);
-        let has_others = effects.has_others && !written.contains(&Step::OtherPolicies);
+            || directions.has_permissions && !written.contains(&Step::PermissionsOff);
+        let has_others = directions.has_others && !written.contains(&Step::OtherPolicies);
         let grants_nothing = !has_permissions && !has_others;
         let counts = |step: &Step| has_permissions || *step != Step::PermissionsPolicy;
         // Unwritten parts are old: they are within the new state if they widen. Written parts are the reverse.
         let within_new = PARTS
             .iter()
             .filter(|part| counts(part) && !written.contains(part))
-            .all(|part| matches!(effects.of(*part), Effect::None | Effect::Widens));
+            .all(|part| matches!(directions.of(*part), Direction::None | Direction::Widens));
         let within_old = written
             .iter()
             .filter(|step| counts(step))
-            .all(|step| matches!(effects.of(*step), Effect::None | Effect::Narrows));
+            .all(|step| matches!(directions.of(*step), Direction::None | Direction::Narrows));
         written == [Step::Boundary] || grants_nothing || within_new || within_old
     })
 }
@@ -134,50 +134,50 @@ fn permutations(parts: &[Step]) -> impl Iterator<Item = Vec<Step>> + use<> {
 mod tests {
     use super::*;
 
-    const STILL: Effects = Effects {
-        boundary: Effect::None,
-        other_policies: Effect::None,
-        trust_policy: Effect::None,
-        permissions_policy: Effect::None,
+    const STILL: Directions = Directions {
+        boundary: Direction::None,
+        other_policies: Direction::None,
+        trust_policy: Direction::None,
+        permissions_policy: Direction::None,
         has_permissions: true,
         has_others: false,
     };
 
-    fn check(table: &[(&str, Effects, Vec<Step>)]) {
-        for (case, effects, steps) in table {
-            assert_eq!(order(effects), *steps, "{case}");
+    fn check(table: &[(&str, Directions, Vec<Step>)]) {
+        for (case, directions, steps) in table {
+            assert_eq!(order(directions), *steps, "{case}");
         }
     }
 
     #[test]
     fn what_narrows_comes_before_what_widens_and_what_is_neither_while_nothing_is_granted() {
-        use Effect::{Narrows, Unknown, Widens};
+        use Direction::{Narrows, Unknown, Widens};
         use Step::{OtherPolicies, PermissionsOff, PermissionsPolicy, TrustPolicy};
         let table = [
             ("nothing", STILL, vec![]),
             (
                 "trust narrows, permissions widen",
-                Effects { trust_policy: Narrows, permissions_policy: Widens, ..STILL },
+                Directions { trust_policy: Narrows, permissions_policy: Widens, ..STILL },
                 vec![TrustPolicy, PermissionsPolicy],
             ),
             (
                 "trust widens, permissions narrow",
-                Effects { trust_policy: Widens, permissions_policy: Narrows, ..STILL },
+                Directions { trust_policy: Widens, permissions_policy: Narrows, ..STILL },
                 vec![PermissionsPolicy, TrustPolicy],
             ),
             (
                 "one change that cannot be compared",
-                Effects { permissions_policy: Unknown, ..STILL },
+                Directions { permissions_policy: Unknown, ..STILL },
                 vec![PermissionsPolicy],
             ),
             (
                 "two changes that cannot be compared",
-                Effects { trust_policy: Unknown, permissions_policy: Unknown, ..STILL },
+                Directions { trust_policy: Unknown, permissions_policy: Unknown, ..STILL },
                 vec![PermissionsOff, TrustPolicy, PermissionsPolicy],
             ),
             (
                 "the same without permissions so far",
-                Effects {
+                Directions {
                     trust_policy: Unknown,
                     permissions_policy: Widens,
                     has_permissions: false,
@@ -187,7 +187,7 @@ mod tests {
             ),
             (
                 "other policies go, and permissions narrow: the others may deny something",
-                Effects {
+                Directions {
                     other_policies: Unknown,
                     permissions_policy: Narrows,
                     has_others: true,
@@ -201,17 +201,17 @@ mod tests {
 
     #[test]
     fn a_boundary_that_is_set_or_replaced_comes_first_and_one_that_is_removed_last() {
-        use Effect::{Narrows, Unknown, Widens};
+        use Direction::{Narrows, Unknown, Widens};
         use Step::{Boundary, PermissionsOff, PermissionsPolicy, TrustPolicy};
         let table = [
             (
                 "a boundary is set",
-                Effects { boundary: Narrows, permissions_policy: Widens, ..STILL },
+                Directions { boundary: Narrows, permissions_policy: Widens, ..STILL },
                 vec![Boundary, PermissionsPolicy],
             ),
             (
                 "a boundary is set, and both others change beyond comparison",
-                Effects {
+                Directions {
                     boundary: Narrows,
                     trust_policy: Unknown,
                     permissions_policy: Unknown,
@@ -221,12 +221,12 @@ mod tests {
             ),
             (
                 "a boundary is removed",
-                Effects { boundary: Widens, permissions_policy: Narrows, ..STILL },
+                Directions { boundary: Widens, permissions_policy: Narrows, ..STILL },
                 vec![PermissionsPolicy, Boundary],
             ),
             (
                 "a boundary is removed, and both others change beyond comparison",
-                Effects {
+                Directions {
                     boundary: Widens,
                     trust_policy: Unknown,
                     permissions_policy: Unknown,
@@ -236,12 +236,12 @@ mod tests {
             ),
             (
                 "a boundary is replaced and permissions narrow",
-                Effects { boundary: Unknown, permissions_policy: Narrows, ..STILL },
+                Directions { boundary: Unknown, permissions_policy: Narrows, ..STILL },
                 vec![Boundary, PermissionsPolicy],
             ),
             (
                 "a boundary is replaced, trust widens and permissions narrow",
-                Effects {
+                Directions {
                     boundary: Unknown,
                     trust_policy: Widens,
                     permissions_policy: Narrows,
@@ -251,7 +251,7 @@ mod tests {
             ),
             (
                 "a boundary is replaced, trust and permissions narrow: only one moment is excepted",
-                Effects {
+                Directions {
                     boundary: Unknown,
                     trust_policy: Narrows,
                     permissions_policy: Narrows,

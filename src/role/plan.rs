@@ -10,7 +10,7 @@ use crate::policy::{Difference, Document, PolicyArn, differences, readable};
 
 use super::declaration::{AdoptionPolicy, Declaration, DesiredRole, InlinePolicy};
 use super::observed::{LiveDocument, ObservedRole};
-use super::order::{Effect, Effects, Step, order};
+use super::order::{Direction, Directions, Step, order};
 use super::ownership::{ADOPTED_TAG, Owner, Ownership, Standing, is_adopted};
 use super::tag_key::is_reserved;
 
@@ -305,14 +305,14 @@ pub fn plan(
         undeclared_policies(declared.exclusive_policies, &policy.name, live);
     let (mut boundary, mut trust) = (boundary_change(declared, live), trust_change(declared, live));
     let mut permissions = permissions_change(declared, live);
-    let steps = order(&Effects {
-        boundary: boundary.as_ref().map_or(Effect::None, |_| boundary_effect(declared, live)),
-        other_policies: if removals.is_empty() { Effect::None } else { Effect::Unknown },
-        trust_policy: trust
-            .as_ref()
-            .map_or(Effect::None, |_| document_effect(&declared.trust_policy, &live.trust_policy)),
-        permissions_policy: permissions.as_ref().map_or(Effect::None, |_| {
-            live_policy.map_or(Effect::Widens, |live| document_effect(&policy.document, live))
+    let steps = order(&Directions {
+        boundary: boundary.as_ref().map_or(Direction::None, |_| boundary_direction(declared, live)),
+        other_policies: if removals.is_empty() { Direction::None } else { Direction::Unknown },
+        trust_policy: trust.as_ref().map_or(Direction::None, |_| {
+            document_direction(&declared.trust_policy, &live.trust_policy)
+        }),
+        permissions_policy: permissions.as_ref().map_or(Direction::None, |_| {
+            live_policy.map_or(Direction::Widens, |live| document_direction(&policy.document, live))
         }),
         has_permissions: live_policy.is_some(),
         has_others: live.has_policies_besides(&policy.name),
@@ -341,19 +341,19 @@ pub fn plan(
     Ok(Plan { changes, extra_policies })
 }
 
-fn boundary_effect(declared: &Declaration, live: &ObservedRole) -> Effect {
+fn boundary_direction(declared: &Declaration, live: &ObservedRole) -> Direction {
     match (&declared.permissions_boundary, &live.permissions_boundary) {
-        (Some(_), None) => Effect::Narrows,
-        (None, Some(_)) => Effect::Widens,
-        (Some(_), Some(_)) | (None, None) => Effect::Unknown,
+        (Some(_), None) => Direction::Narrows,
+        (None, Some(_)) => Direction::Widens,
+        (Some(_), Some(_)) | (None, None) => Direction::Unknown,
     }
 }
 
-fn document_effect(declared: &Document, live: &LiveDocument) -> Effect {
+fn document_direction(declared: &Document, live: &LiveDocument) -> Direction {
     match live {
-        LiveDocument::Document(live) if declared.grants_no_more_than(live) => Effect::Narrows,
-        LiveDocument::Document(live) if live.grants_no_more_than(declared) => Effect::Widens,
-        LiveDocument::Document(_) | LiveDocument::Unreadable(_) => Effect::Unknown,
+        LiveDocument::Document(live) if declared.grants_no_more_than(live) => Direction::Narrows,
+        LiveDocument::Document(live) if live.grants_no_more_than(declared) => Direction::Widens,
+        LiveDocument::Document(_) | LiveDocument::Unreadable(_) => Direction::Unknown,
     }
 }
 

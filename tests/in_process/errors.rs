@@ -15,7 +15,7 @@ const fn of_kind(kind: ErrorKind) -> (&'static str, &'static str) {
         ErrorKind::InvalidPrincipal => ("Progressing", "new principal"),
         ErrorKind::MissingBoundary => ("Progressing", "new policy"),
         ErrorKind::DeleteConflict => ("DeletionBlocked", "instance profile"),
-        ErrorKind::Refused => ("RefusedByIam", "Change the field"),
+        ErrorKind::Rejected => ("RefusedByIam", "Change the field"),
         ErrorKind::LimitExceeded => ("LimitExceeded", "quota"),
         ErrorKind::Throttled => ("Throttled", "more slowly"),
         ErrorKind::AccessDenied => ("AccessDenied", "Allow the controller's credentials iam:"),
@@ -33,7 +33,7 @@ const KINDS: [ErrorKind; 14] = [
     ErrorKind::DeleteConflict,
     ErrorKind::InvalidPrincipal,
     ErrorKind::MissingBoundary,
-    ErrorKind::Refused,
+    ErrorKind::Rejected,
     ErrorKind::LimitExceeded,
     ErrorKind::Throttled,
     ErrorKind::AccessDenied,
@@ -96,7 +96,7 @@ async fn each_class_of_retry_comes_back_when_it_should() {
 #[tokio::test(start_paused = true)]
 async fn what_waits_for_the_user_is_tried_at_once_when_the_spec_changes() {
     let world = InProcess::new();
-    world.roles.fail(Action::CreateRole, ErrorKind::Refused);
+    world.roles.fail(Action::CreateRole, ErrorKind::Rejected);
     world.apply("events", &kinesis_spec("s"));
     world.says("events", "False", "RefusedByIam").await;
     world.roles.heal();

@@ -1,6 +1,6 @@
 //! Leader election: one of several replicas works, and it knows when it must stop. A Lease object only changes by
 //! compare-and-swap. Clocks of different machines are never compared. A standby counts from when it saw the Lease
-//! change. A holder counts from before it sent its request. Both use their own monotonic clock. So a holder's claim
+//! change. A holder counts from before it sent its request. Both use their own monotonic clock. So a holder's leadership
 //! always ends before another one begins.
 //!
 //! A process can pause and resume at any point, so each request is also checked when it is sent. Not covered: a machine
@@ -54,12 +54,12 @@ pub struct Lost {
 
 /// Whether this process can work. All its parts share this value.
 #[derive(Clone, Debug)]
-pub struct Claim {
+pub struct Leadership {
     until: watch::Sender<Option<Instant>>,
 }
 
-impl Claim {
-    /// The claim of a process that does not lead yet.
+impl Leadership {
+    /// The leadership of a process that does not lead yet.
     #[must_use]
     pub fn none() -> Self {
         Self { until: watch::Sender::new(None) }
@@ -71,7 +71,7 @@ impl Claim {
         self.until.borrow().is_some_and(|until| Instant::now() < until)
     }
 
-    /// Waits until the claim is won for the first time.
+    /// Waits until the leadership is won for the first time.
     pub async fn won(&self) {
         // The sender lives as long as `self`.
         let _ = self.until.subscribe().wait_for(Option::is_some).await;
@@ -85,7 +85,7 @@ impl Claim {
         self.until.send_replace(Some(until));
     }
 
-    /// Waits until the claim has been won and then not extended in time.
+    /// Waits until the leadership has been won and then not extended in time.
     async fn ran_out(&self) {
         let mut changes = self.until.subscribe();
         loop {
@@ -109,7 +109,7 @@ pub struct Election {
     leases: Api<Lease>,
     name: LeaseName,
     identity: String,
-    claim: Claim,
+    leadership: Leadership,
     timing: Timing,
     /// The Lease as the API server last returned it; `None` when it must be read.
     known: Option<Lease>,
@@ -121,15 +121,21 @@ pub struct Election {
 }
 
 impl Election {
-    /// A candidate that records in `claim` whether it leads. `host` appears in the Lease for people, as a pod's name. A
+    /// A candidate that records in `leadership` whether it leads. `host` appears in the Lease for people, as a pod's name. A
     /// random part makes it unique, so that a process never mistakes another's Lease for its own.
     #[must_use]
-    pub fn new(client: Client, name: LeaseName, host: &str, claim: Claim, timing: Timing) -> Self {
+    pub fn new(
+        client: Client,
+        name: LeaseName,
+        host: &str,
+        leadership: Leadership,
+        timing: Timing,
+    ) -> Self {
         Self {
             leases: Api::namespaced(client, &name.namespace),
             identity: format!("{host}_{:016x}", fastrand::u64(..)),
             name,
-            claim,
+            leadership,
             timing,
             known: None,
             seen: None,
@@ -138,12 +144,12 @@ impl Election {
         }
     }
 
-    /// Runs `work`, which must wait for the claim, and competes for the Lease meanwhile.
+    /// Runs `work`, which must wait for the leadership, and competes for the Lease meanwhile.
     ///
     /// # Errors
-    /// [`Lost`] when the claim ends before the work does; `work` is then dropped at its current point.
+    /// [`Lost`] when the leadership ends before the work does; `work` is then dropped at its current point.
     pub async fn lead<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Lost> {
-        let claim = self.claim.clone();
+        let leadership = self.leadership.clone();
         let expired = Lost {
             lease: self.name.clone(),
             how: format!("could not be renewed for {} s", self.timing.renew_deadline.as_secs()),
@@ -151,14 +157,14 @@ impl Election {
         let mut work = pin!(work);
         // Timers fire a little late, and a process that was paused finds many events ready at the same time.
         let guarded = poll_fn(|context| {
-            if claim.is_won() && !claim.is_valid() {
+            if leadership.is_won() && !leadership.is_valid() {
                 return Poll::Pending;
             }
             work.as_mut().poll(context)
         });
         tokio::select! {
             biased;
-            () = claim.ran_out() => Err(expired),
+            () = leadership.ran_out() => Err(expired),
             lost = self.stand() => Err(lost),
             done = guarded => Ok(done),
         }
@@ -180,13 +186,13 @@ impl Election {
             };
             let pause = match answer {
                 Ok(Attempt::Held) => {
-                    if !self.claim.is_won() {
+                    if !self.leadership.is_won() {
                         info!("leading: holds the lease {} as {}", self.name, self.identity);
                     }
-                    self.claim.extend(asked + timing.renew_deadline);
+                    self.leadership.extend(asked + timing.renew_deadline);
                     timing.renew_period
                 }
-                Ok(Attempt::HeldBy(holder)) if self.claim.is_won() => {
+                Ok(Attempt::HeldBy(holder)) if self.leadership.is_won() => {
                     let how = format!("is held by {holder}");
                     return Lost { lease: self.name.clone(), how };
                 }
@@ -222,7 +228,7 @@ impl Election {
         let unchanged = self.observe(lease.as_ref());
         if lease.is_none()
             && self.saw_lease
-            && !self.claim.is_won()
+            && !self.leadership.is_won()
             && unchanged < self.timing.lease_duration
         {
             // Someone deleted it. Its holder does not know that yet and may still be working.
@@ -268,7 +274,7 @@ impl Election {
     /// Releases the Lease if this replica holds it, so that another need not wait for its expiry.
     pub async fn release(self) {
         let patience = self.timing.lease_request_timeout;
-        if !self.claim.is_won() {
+        if !self.leadership.is_won() {
             return;
         }
         let release = async {

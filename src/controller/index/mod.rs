@@ -1,5 +1,5 @@
 //! The last observed version of every watched resource, and the declarations of roles. The watches update it; it makes
-//! no requests itself. An event returns the resulting work as [`Heard`].
+//! no requests itself. An event returns the resulting work as [`Changes`].
 
 mod claims;
 mod object;
@@ -73,7 +73,7 @@ impl fmt::Display for Key {
 
 /// The work that an event causes.
 #[derive(Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct Changes {
     /// The resource, if it must be reconciled.
     pub changed: Option<Arc<StoredObject>>,
     /// The last version of the resource, if it was deleted.
@@ -101,7 +101,7 @@ pub(crate) struct Index {
     defaults: Arc<Defaults>,
     reservation: Duration,
     state: Mutex<State>,
-    heard: Notify,
+    observed: Notify,
 }
 
 #[derive(Default)]
@@ -139,33 +139,38 @@ impl Index {
             defaults,
             reservation,
             state: Mutex::default(),
-            heard: Notify::new(),
+            observed: Notify::new(),
         }
     }
 
     /// Records an event of the watch of `scope`.
-    pub(crate) fn hear(&self, scope: &Scope, event: Event<StoredObject>, now: Instant) -> Heard {
-        let heard = self.note(scope, event, now);
-        self.heard.notify_waiters();
-        heard
+    pub(crate) fn observe(
+        &self,
+        scope: &Scope,
+        event: Event<StoredObject>,
+        now: Instant,
+    ) -> Changes {
+        let changes = self.note(scope, event, now);
+        self.observed.notify_waiters();
+        changes
     }
 
     /// Returns when the index has another version of the resource than this one, or its deletion.
     pub(crate) async fn newer_than(&self, key: &Key, version: &str) {
         loop {
-            let heard = self.heard.notified();
-            let mut heard = std::pin::pin!(heard);
+            let observed = self.observed.notified();
+            let mut observed = std::pin::pin!(observed);
             // Subscribes before the check, so that no change is missed in between.
-            heard.as_mut().enable();
+            observed.as_mut().enable();
             if self.get(key).and_then(|found| found.resource_version()).as_deref() != Some(version)
             {
                 return;
             }
-            heard.await;
+            observed.await;
         }
     }
 
-    fn note(&self, scope: &Scope, event: Event<StoredObject>, now: Instant) -> Heard {
+    fn note(&self, scope: &Scope, event: Event<StoredObject>, now: Instant) -> Changes {
         let mut state = self.lock();
         let time = Time { now, reservation: self.reservation };
         match event {
@@ -174,13 +179,13 @@ impl Index {
                 state.apply(resource, claim, time)
             }
             Event::Delete(resource) => {
-                let heard = state.delete(&Key::of_object(&resource), time);
+                let changes = state.delete(&Key::of_object(&resource), time);
                 // The last version.
-                Heard { gone: heard.gone.map(|_| Arc::new(resource)), ..heard }
+                Changes { gone: changes.gone.map(|_| Arc::new(resource)), ..changes }
             }
             Event::Init => {
                 state.listed.insert(scope.clone(), HashSet::new());
-                Heard::default()
+                Changes::default()
             }
             Event::InitApply(resource) => {
                 let key = Key::of_object(&resource);
@@ -284,7 +289,7 @@ impl State {
             || self.seen.contains(&scope(Some(Arc::clone(&key.namespace))))
     }
 
-    fn apply(&mut self, resource: StoredObject, claim: Option<Claim>, time: Time) -> Heard {
+    fn apply(&mut self, resource: StoredObject, claim: Option<Claim>, time: Time) -> Changes {
         let (key, trigger) = (Key::of_object(&resource), trigger(&resource));
         let resource = Arc::new(resource);
         let entry = Entry { resource: Arc::clone(&resource), trigger };
@@ -293,20 +298,20 @@ impl State {
             |before: &Entry| before.trigger == trigger && before.resource.uid() == resource.uid();
         let concerned = self.claims.set(&key, claim, time.now);
         let changed = (!before.as_ref().is_some_and(is_same)).then_some(resource);
-        Heard { changed, concerned, ..Heard::default() }
+        Changes { changed, concerned, ..Changes::default() }
     }
 
-    fn delete(&mut self, key: &Key, time: Time) -> Heard {
+    fn delete(&mut self, key: &Key, time: Time) -> Changes {
         let gone = self.entries.remove(key).map(|entry| entry.resource);
-        Heard {
+        Changes {
             gone,
             concerned: self.claims.forget(key, time.now, time.reservation),
-            ..Heard::default()
+            ..Changes::default()
         }
     }
 
     /// Drops the resources of `scope` that a list does not contain: their deletion was missed.
-    fn keep_only(&mut self, scope: &Scope, listed: &HashSet<Key>, time: Time) -> Heard {
+    fn keep_only(&mut self, scope: &Scope, listed: &HashSet<Key>, time: Time) -> Changes {
         let is_of = |key: &Key| {
             key.kind == scope.kind
                 && scope.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace)
@@ -317,13 +322,13 @@ impl State {
             .filter(|key| is_of(key) && !listed.contains(key))
             .cloned()
             .collect();
-        let mut heard = Heard::default();
+        let mut changes = Changes::default();
         for key in stale {
             let gone = self.delete(&key, time);
-            heard.unlisted.extend(gone.gone);
-            heard.concerned.extend(gone.concerned);
+            changes.unlisted.extend(gone.gone);
+            changes.concerned.extend(gone.concerned);
         }
-        heard
+        changes
     }
 }
 

@@ -29,17 +29,17 @@ impl Account {
     }
 
     /// A permit to write to a role that was not observed; `None` while another has it.
-    pub(crate) fn enter(&self, role: &RoleKey) -> Option<impl Drop + use<'_>> {
-        self.writers.enter(role)
+    pub(crate) fn acquire(&self, role: &RoleKey) -> Option<impl Drop + use<'_>> {
+        self.writers.acquire(role)
     }
 
     /// A permit to write to the role, if nothing was written to it since the observation that started after `before`.
-    pub(crate) fn enter_after(
+    pub(crate) fn acquire_after(
         &self,
         role: &RoleKey,
         before: &RecentWrites,
     ) -> Option<impl Drop + use<'_>> {
-        let writer = self.writers.enter(role)?;
+        let writer = self.writers.acquire(role)?;
         (self.ledger.to(role) == *before).then_some(writer)
     }
 

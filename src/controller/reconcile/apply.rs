@@ -35,7 +35,7 @@ impl Reconciler {
             // No role of this resource was ever observed, so there is probably none. Creating first saves the
             // observation; if the name is taken, IAM reports it.
             let plan = role::plan(&desired, None, |_| Standing::Keeps)?;
-            let _writer = account.enter(&key).ok_or(Verdict::Busy)?;
+            let _writer = account.acquire(&key).ok_or(Verdict::Busy)?;
             match self.carry_out(plan, &desired, findings).await {
                 Ok(()) => {
                     index.note_owner(&key, Some(&desired.owner));
@@ -66,14 +66,14 @@ impl Reconciler {
             && owner != Key::of(resource)
             && let Some(owner) = index.get(&owner)
         {
-            self.schedule.look_at(&owner);
+            self.schedule.observe_role(&owner);
         }
         let standing = |owner: &Owner| index.standing(owner, &key);
         let plan = compare(&desired, observed.as_ref(), hands_off, findings, standing)?;
         let is_sure = recent.are_settled_by(&plan, policy);
         let extra_policies = plan.extra_policies.clone();
         let drifted = findings.was_in_sync && !plan.changes.is_empty();
-        let _writer = account.enter_after(&key, &before).ok_or(Verdict::Busy)?;
+        let _writer = account.acquire_after(&key, &before).ok_or(Verdict::Busy)?;
         if drifted {
             self.metrics.drift_found();
         }

@@ -72,7 +72,7 @@ impl Reconciler {
             return Ok(DeletionOutcome::Nothing);
         };
         let key = name.in_account(&place.account);
-        let _writer = account.enter_after(&key, &recent).ok_or(Verdict::Busy)?;
+        let _writer = account.acquire_after(&key, &recent).ok_or(Verdict::Busy)?;
         self.write_all(&key, &name, &writes).await?;
         Ok(outcome)
     }
@@ -104,7 +104,7 @@ impl Reconciler {
             // The boundary write only prepares the other writes, and can itself be the reason for the deletion: the
             // policy does not exist, or the credentials cannot set it.
             let stays_refused =
-                [ErrorKind::MissingBoundary, ErrorKind::Refused, ErrorKind::AccessDenied]
+                [ErrorKind::MissingBoundary, ErrorKind::Rejected, ErrorKind::AccessDenied]
                     .contains(&error.kind);
             if matches!(write, Write::PutRolePermissionsBoundary(_)) && stays_refused {
                 boundary_refused = Some(error);

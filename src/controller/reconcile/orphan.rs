@@ -24,10 +24,10 @@ const TRIES: usize = 20;
 
 /// Reports the role of an object that was deleted after others removed our finalizer.
 pub(crate) fn report_orphan(reconciler: &Reconciler, object: &StoredObject) {
-    let was_let_go = reconciler.requeue.was_let_go(&object.uid().unwrap_or_default());
+    let was_released = reconciler.requeue.was_released(&object.uid().unwrap_or_default());
     let Ok(resource) = &object.0 else { return };
     let had_role = resource.status.as_ref().is_some_and(|status| status.role_id.is_some());
-    if was_let_go || !had_role || is_orphaned(object) || !reconciler.schedule.works() {
+    if was_released || !had_role || is_orphaned(object) || !reconciler.schedule.is_active() {
         return;
     }
     if let Ok(role) = resource.role_name(&reconciler.defaults) {

@@ -84,7 +84,7 @@ impl Reconciler {
         object: &Arc<StoredObject>,
         worker: Option<Worker>,
     ) -> Result<Pause, Error> {
-        if !self.schedule.works() {
+        if !self.schedule.is_active() {
             return Ok(None);
         }
         let resource = match &object.0 {
@@ -213,7 +213,7 @@ impl Reconciler {
             let published = self.reporter.publish(resource, &findings, &verdict).await;
             if published.is_err() {
                 // If it was deleted, the role may have been created after the deletion was observed.
-                self.schedule.vanished(object);
+                self.schedule.note_orphan(object);
             }
             published?;
         }
@@ -234,7 +234,7 @@ impl Reconciler {
                 self.reporter.deleted(object, &outcome);
                 let uid = resource.uid().unwrap_or_default();
                 self.requeue.forget(&uid);
-                self.requeue.let_go(&uid);
+                self.requeue.note_released(&uid);
                 Ok(None)
             }
             Err(verdict) => {

@@ -13,7 +13,7 @@ pub(crate) struct Writers(Mutex<HashSet<RoleKey>>);
 
 impl Writers {
     /// A permit to write to the role, until it is dropped; `None` while another has it.
-    pub(crate) fn enter(&self, role: &RoleKey) -> Option<impl Drop + use<'_>> {
+    pub(crate) fn acquire(&self, role: &RoleKey) -> Option<impl Drop + use<'_>> {
         let key = role.clone();
         self.lock().insert(key.clone()).then(|| Writer { writers: self, key })
     }
@@ -48,10 +48,10 @@ mod tests {
             let name = RoleName::parse(name).unwrap_or_else(|error| panic!("{error}"));
             name.in_account(&account)
         };
-        let first = writers.enter(&role("a"));
-        assert!(first.is_some() && writers.enter(&role("A")).is_none());
-        assert!(writers.enter(&role("b")).is_some());
+        let first = writers.acquire(&role("a"));
+        assert!(first.is_some() && writers.acquire(&role("A")).is_none());
+        assert!(writers.acquire(&role("b")).is_some());
         drop(first);
-        assert!(writers.enter(&role("A")).is_some());
+        assert!(writers.acquire(&role("A")).is_some());
     }
 }

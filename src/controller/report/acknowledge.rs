@@ -24,7 +24,7 @@ async fn one(reporter: &Reporter, edited: Key) {
     let Some(object) = reporter.schedule.index.get(&edited) else { return };
     let Ok(resource) = &object.0 else { return };
     // A standby leaves it to the leader.
-    if !reporter.schedule.works() || !lifecycle::is_edited(resource) {
+    if !reporter.schedule.is_active() || !lifecycle::is_edited(resource) {
         return;
     }
     let findings = Findings::before(resource);

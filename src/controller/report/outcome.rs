@@ -385,7 +385,7 @@ fn failed(error: &IamError, inputs: Inputs<'_>) -> Outcome {
             "Check spec.permissionsBoundaryArn: IAM has not known this policy for two minutes."
                 .to_owned(),
         ),
-        ErrorKind::Refused | ErrorKind::InvalidPrincipal => {
+        ErrorKind::Rejected | ErrorKind::InvalidPrincipal => {
             (Reason::RefusedByIam, "Change the field of the spec that IAM names.".to_owned())
         }
         ErrorKind::LimitExceeded => (

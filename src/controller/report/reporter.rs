@@ -177,7 +177,7 @@ impl Reporter {
         match written.instrument(info_span!("write status")).await {
             Ok(written) => {
                 let version = written.resource_version().unwrap_or_default();
-                self.requeue.note_told(&written.uid().unwrap_or_default(), &version, status);
+                self.requeue.note_written(&written.uid().unwrap_or_default(), &version, status);
                 Ok(())
             }
             Err(kube::Error::Api(answer)) if answer.is_not_found() => Err(Error::Unknown),

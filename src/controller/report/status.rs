@@ -228,7 +228,7 @@ mod tests {
             (failure(ErrorKind::AlreadyExists, "1"), "False", "Progressing", Some("Reconciling")),
             (failure(ErrorKind::Conflict, "1"), "False", "Progressing", Some("Reconciling")),
             (failure(ErrorKind::DeleteConflict, "1"), "False", "DeletionBlocked", Some("Stalled")),
-            (failure(ErrorKind::Refused, "1"), "False", "RefusedByIam", Some("Stalled")),
+            (failure(ErrorKind::Rejected, "1"), "False", "RefusedByIam", Some("Stalled")),
             (failure(ErrorKind::LimitExceeded, "1"), "False", "LimitExceeded", Some("Stalled")),
             (failure(ErrorKind::Throttled, "1"), "False", "Throttled", Some("Reconciling")),
             (failure(ErrorKind::AccessDenied, "1"), "False", "AccessDenied", Some("Stalled")),

@@ -234,7 +234,7 @@ impl Resync {
             pass_turn(step).await;
             let Ok(resource) = &guarded.0 else { continue };
             if self.is_news(resource, observed) {
-                self.parts.schedule.look_at(guarded);
+                self.parts.schedule.observe_role(guarded);
             }
         }
     }
@@ -248,10 +248,10 @@ impl Resync {
             caller: account.roles.known_caller(),
             turn: &|declaration| turn(resource, declaration, index, defaults),
             standing: &|owner, role| index.standing(owner, role),
-            is_told: &|status| {
+            is_written: &|status| {
                 let uid = resource.uid().unwrap_or_default();
                 let version = resource.resource_version().unwrap_or_default();
-                requeue.is_told(&uid, &version, status)
+                requeue.is_written(&uid, &version, status)
             },
         };
         differs_from_status(resource, observed, &facts)
@@ -264,7 +264,7 @@ impl Resync {
         if let Some(holder) = index.note_owner(key, Some(&owner))
             && let Some(holder) = index.get(&holder)
         {
-            self.parts.schedule.look_at(&holder);
+            self.parts.schedule.observe_role(&holder);
         }
         index.is_orphan(&owner, key)
     }
@@ -292,7 +292,7 @@ impl Resync {
         self.parts.metrics.resynced("one_by_one", self.denied);
         let pause = self.period / u32::try_from(number).unwrap_or(u32::MAX);
         for one in due.into_values().flatten() {
-            self.parts.schedule.look_at(&one);
+            self.parts.schedule.observe_role(&one);
             tokio::time::sleep(pause).await;
         }
     }

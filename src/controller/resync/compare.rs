@@ -20,7 +20,7 @@ pub(super) struct Facts<'a> {
     pub caller: Option<Caller>,
     pub turn: &'a dyn Fn(&Declaration) -> Result<(), Verdict>,
     pub standing: &'a dyn Fn(&Owner, &RoleKey) -> Standing,
-    pub is_told: &'a dyn Fn(&RoleStatus) -> bool,
+    pub is_written: &'a dyn Fn(&RoleStatus) -> bool,
 }
 
 /// An observation is not a failure, so no time has passed.
@@ -41,7 +41,7 @@ pub(super) fn differs_from_status(
     };
     let inputs = inputs(resource, &findings);
     let status = status_after(&verdict, &verdict.outcome(inputs), inputs);
-    resource.status.as_ref() != Some(&status) && !(facts.is_told)(&status)
+    resource.status.as_ref() != Some(&status) && !(facts.is_written)(&status)
 }
 
 /// `Ok(None)` when there are writes to make.
@@ -99,7 +99,7 @@ mod tests {
             caller,
             turn: &|_| Ok(()),
             standing: &|_, _| Standing::Keeps,
-            is_told: &|_| false,
+            is_written: &|_| false,
         }
     }
 

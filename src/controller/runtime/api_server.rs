@@ -200,10 +200,10 @@ impl Drop for Asked {
 
 /// The state of one watch.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Pulse(Arc<Mutex<Heard>>);
+pub(crate) struct Pulse(Arc<Mutex<LastAnswer>>);
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Heard {
+struct LastAnswer {
     at: Option<Instant>,
     is_denied: bool,
 }
@@ -231,8 +231,8 @@ impl Pulse {
     /// The time since the last part of an answer; `None` while the API server denies the watch, and before its first
     /// answer.
     pub(crate) fn age(&self) -> Option<Duration> {
-        let heard = *self.lock();
-        heard.at.filter(|_| !heard.is_denied).map(|at| at.elapsed())
+        let last = *self.lock();
+        last.at.filter(|_| !last.is_denied).map(|at| at.elapsed())
     }
 
     /// Whether the API server denies it.
@@ -241,10 +241,10 @@ impl Pulse {
     }
 
     fn answered(&self, status: StatusCode) {
-        let mut heard = self.lock();
-        heard.is_denied = status == StatusCode::FORBIDDEN;
+        let mut last = self.lock();
+        last.is_denied = status == StatusCode::FORBIDDEN;
         if status.is_success() {
-            heard.at = Some(Instant::now());
+            last.at = Some(Instant::now());
         }
     }
 
@@ -252,7 +252,7 @@ impl Pulse {
         self.lock().at = Some(Instant::now());
     }
 
-    fn lock(&self) -> MutexGuard<'_, Heard> {
+    fn lock(&self) -> MutexGuard<'_, LastAnswer> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

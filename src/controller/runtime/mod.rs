@@ -13,6 +13,6 @@ pub use api_server::ApiServer;
 pub(crate) use api_server::innermost;
 pub(crate) use requeue::Requeue;
 pub(crate) use runner::{Worker, Workers, work};
-pub(crate) use schedule::{Asides, Schedule, is_orphaned};
+pub(crate) use schedule::{Schedule, SideEvents, is_orphaned};
 pub(crate) use stop::stopped;
 pub(crate) use watches::Watches;

@@ -40,12 +40,12 @@ enum Phase {
     Waiting,
     Running,
     /// It was requested again while it ran.
-    RunningAgain(Place),
+    RunningAgain(Position),
 }
 
 /// The position at which a resource joins the queue of its namespace.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Place {
+pub(crate) enum Position {
     /// Before all others: a started resource is finished first.
     First,
     /// After all others.
@@ -60,8 +60,8 @@ impl Queue {
     }
 
     /// Schedules the resource for its next turn. A resource that is being reconciled is reconciled once more.
-    pub(crate) fn add(&self, key: Key, place: Place) {
-        self.lock().add(key, place);
+    pub(crate) fn add(&self, key: Key, position: Position) {
+        self.lock().add(key, position);
         self.changed.notify_one();
     }
 
@@ -140,7 +140,7 @@ impl State {
         self.running.get(namespace).is_none_or(|running| *running < self.share)
     }
 
-    fn add(&mut self, key: Key, place: Place) {
+    fn add(&mut self, key: Key, position: Position) {
         self.cancel(&key);
         match self.phases.get(&key) {
             None => {
@@ -150,16 +150,16 @@ impl State {
                 if waiting.is_empty() && has_room {
                     self.turns.push_back(namespace);
                 }
-                match place {
-                    Place::First => waiting.push_front(key.clone()),
-                    Place::Last => waiting.push_back(key.clone()),
+                match position {
+                    Position::First => waiting.push_front(key.clone()),
+                    Position::Last => waiting.push_back(key.clone()),
                 }
                 self.number += 1;
                 self.phases.insert(key, Phase::Waiting);
             }
             Some(Phase::Waiting | Phase::RunningAgain(_)) => {}
             Some(Phase::Running) => {
-                self.phases.insert(key, Phase::RunningAgain(place));
+                self.phases.insert(key, Phase::RunningAgain(position));
             }
         }
     }
@@ -186,7 +186,7 @@ impl State {
             && when <= now
         {
             // Also removes it from the list.
-            self.add(key, Place::Last);
+            self.add(key, Position::Last);
         }
     }
 
@@ -225,8 +225,8 @@ impl State {
         if !had_room && self.waiting.contains_key(namespace) {
             self.turns.push_back(Arc::clone(namespace));
         }
-        if let Some(Phase::RunningAgain(place)) = self.phases.remove(key) {
-            self.add(key.clone(), place);
+        if let Some(Phase::RunningAgain(position)) = self.phases.remove(key) {
+            self.add(key.clone(), position);
         }
     }
 
@@ -261,9 +261,9 @@ mod tests {
     fn a_namespace_with_ten_thousand_changes_delays_another_by_one() {
         let (mut state, now) = (State::new(3), Instant::now());
         for number in 0..10_000 {
-            state.add(key("loud", number), Place::Last);
+            state.add(key("loud", number), Position::Last);
         }
-        state.add(key("quiet", 1), Place::Last);
+        state.add(key("quiet", 1), Position::Last);
         let order: Vec<_> = (0..3).filter_map(|_| state.take(now)).collect();
         assert_eq!(order, [key("loud", 0), key("quiet", 1), key("loud", 1)]);
     }
@@ -272,11 +272,11 @@ mod tests {
     fn a_namespace_has_no_more_than_its_share_of_the_places() {
         let (mut state, now) = (State::new(2), Instant::now());
         for number in 0..5 {
-            state.add(key("loud", number), Place::Last);
+            state.add(key("loud", number), Position::Last);
         }
         let taken: Vec<_> = std::iter::from_fn(|| state.take(now)).collect();
         assert_eq!(taken, [key("loud", 0), key("loud", 1)]);
-        state.add(key("quiet", 1), Place::Last);
+        state.add(key("quiet", 1), Position::Last);
         assert_eq!(state.take(now), Some(key("quiet", 1)));
         state.done(&key("loud", 1));
         assert_eq!(state.take(now), Some(key("loud", 2)));
@@ -287,15 +287,15 @@ mod tests {
     fn what_was_begun_is_finished_before_others_begin() {
         let (mut state, now) = (State::new(3), Instant::now());
         for number in 0..3 {
-            state.add(key("a", number), Place::Last);
+            state.add(key("a", number), Position::Last);
         }
         assert_eq!(state.take(now), Some(key("a", 0)));
-        state.add(key("a", 0), Place::First);
+        state.add(key("a", 0), Position::First);
         assert_eq!(state.take(now), Some(key("a", 1)), "never twice concurrently");
         state.done(&key("a", 0));
         assert_eq!(state.take(now), Some(key("a", 0)));
         state.done(&key("a", 1));
-        state.add(key("a", 1), Place::First);
+        state.add(key("a", 1), Position::First);
         let order: Vec<_> = std::iter::from_fn(|| state.take(now)).collect();
         assert_eq!(order, [key("a", 1), key("a", 2)]);
     }
@@ -303,10 +303,10 @@ mod tests {
     #[test]
     fn what_is_asked_for_while_it_runs_runs_once_more_and_never_twice_at_once() {
         let (mut state, now) = (State::new(3), Instant::now());
-        state.add(key("a", 1), Place::Last);
+        state.add(key("a", 1), Position::Last);
         assert_eq!(state.take(now), Some(key("a", 1)));
-        state.add(key("a", 1), Place::Last);
-        state.add(key("a", 1), Place::Last);
+        state.add(key("a", 1), Position::Last);
+        state.add(key("a", 1), Position::Last);
         assert_eq!(state.take(now), None);
         state.done(&key("a", 1));
         assert_eq!(state.take(now), Some(key("a", 1)));
@@ -326,7 +326,7 @@ mod tests {
         state.done(&key("a", 1));
         assert_eq!(state.take(at(30)), None, "once");
         state.add_at(key("a", 1), at(40));
-        state.add(key("a", 1), Place::Last);
+        state.add(key("a", 1), Position::Last);
         assert_eq!(state.take(at(30)), Some(key("a", 1)), "earlier");
         state.done(&key("a", 1));
         assert_eq!(state.take(at(50)), None, "and not again");
@@ -346,9 +346,9 @@ mod tests {
                 let it = key(&namespace.to_string(), number);
                 match step {
                     0 | 1 => {
-                        let place = if step == 0 { Place::First } else { Place::Last };
+                        let position = if step == 0 { Position::First } else { Position::Last };
                         wanted.insert(it.clone());
-                        state.add(it, place);
+                        state.add(it, position);
                     }
                     2 => {
                         if let Some(taken) = state.take(now) {

@@ -20,17 +20,17 @@ pub(crate) struct Requeue {
     /// When an object was last reconciled at the request of an annotation, and the annotation's value.
     requested: Mutex<HashMap<String, (Instant, String)>>,
     /// Objects without our finalizer, because their role was cleaned up.
-    let_go: Mutex<HashSet<String>>,
+    released: Mutex<HashSet<String>>,
     /// The version of an object after the last write of its status, and a hash of that status.
-    told: Mutex<HashMap<String, (String, u64)>>,
+    written_statuses: Mutex<HashMap<String, (String, u64)>>,
 }
 
 impl Requeue {
     /// `longest` bounds the pauses, before jitter.
     pub(crate) fn new(longest: Duration, timing: &Timing) -> Self {
-        let (failing, requested, let_go, told) = Default::default();
+        let (failing, requested, released, written_statuses) = Default::default();
         let timing = *timing;
-        Self { longest, timing, failing, requested, let_go, told }
+        Self { longest, timing, failing, requested, released, written_statuses }
     }
 
     /// How long to wait after a failure; `None` when only a change of the resource helps.
@@ -77,33 +77,33 @@ impl Requeue {
     }
 
     /// Records that the status of the object was written and resulted in this version.
-    pub(crate) fn note_told(&self, uid: &str, version: &str, status: &impl Serialize) {
-        let told = (version.to_owned(), hash(status));
-        locked(&self.told).insert(uid.to_owned(), told);
+    pub(crate) fn note_written(&self, uid: &str, version: &str, status: &impl Serialize) {
+        let written = (version.to_owned(), hash(status));
+        locked(&self.written_statuses).insert(uid.to_owned(), written);
     }
 
     /// Whether this status was written at exactly this version. Other fields of the version then come from others, and
     /// writing the status again would not change them.
-    pub(crate) fn is_told(&self, uid: &str, version: &str, status: &impl Serialize) -> bool {
-        let told = locked(&self.told).get(uid).cloned();
-        told.is_some_and(|(written, what)| written == version && what == hash(status))
+    pub(crate) fn is_written(&self, uid: &str, version: &str, status: &impl Serialize) -> bool {
+        let written = locked(&self.written_statuses).get(uid).cloned();
+        written.is_some_and(|(at, what)| at == version && what == hash(status))
     }
 
     /// Records that the role of the object was cleaned up and its finalizer is removed.
-    pub(crate) fn let_go(&self, uid: &str) {
-        locked(&self.let_go).insert(uid.to_owned());
+    pub(crate) fn note_released(&self, uid: &str) {
+        locked(&self.released).insert(uid.to_owned());
     }
 
     /// Forgets a deleted object.
     pub(crate) fn forget_object(&self, uid: &str) {
         self.forget(uid);
         locked(&self.requested).remove(uid);
-        locked(&self.told).remove(uid);
+        locked(&self.written_statuses).remove(uid);
     }
 
     /// Whether the role of a deleted object was cleaned up before its finalizer was removed. Forgets it.
-    pub(crate) fn was_let_go(&self, uid: &str) -> bool {
-        locked(&self.let_go).remove(uid)
+    pub(crate) fn was_released(&self, uid: &str) -> bool {
+        locked(&self.released).remove(uid)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, ExponentialBackoff>> {

@@ -12,16 +12,16 @@ use tokio::time::Instant;
 
 use crate::api::RoleResource;
 
-use super::super::index::{Heard, Index, Key, Scope, StoredObject};
+use super::super::index::{Changes, Index, Key, Scope, StoredObject};
 use super::super::lifecycle;
-use super::queue::{Place, Queue};
+use super::queue::{Position, Queue};
 
 /// The pending work besides reconciles.
-pub(crate) struct Asides {
+pub(crate) struct SideEvents {
     /// Resources whose edit must be acknowledged.
     pub edited: UnboundedReceiver<Key>,
     /// Resources that were deleted before their role was cleaned up.
-    pub vanished: UnboundedReceiver<Arc<StoredObject>>,
+    pub orphaned: UnboundedReceiver<Arc<StoredObject>>,
 }
 
 /// The pending work.
@@ -30,51 +30,55 @@ pub(crate) struct Schedule {
     pub index: Index,
     /// The resources that wait for a reconcile.
     pub queue: Queue,
-    works: AtomicBool,
+    active: AtomicBool,
     /// Uids of resources whose next reconcile must observe the role although the status is settled.
     suspects: Mutex<HashSet<String>>,
     edited: UnboundedSender<Key>,
-    vanished: UnboundedSender<Arc<StoredObject>>,
+    orphaned: UnboundedSender<Arc<StoredObject>>,
 }
 
 impl Schedule {
     /// At most `share` resources of one namespace are reconciled concurrently.
-    pub(crate) fn new(index: Index, share: usize) -> (Self, Asides) {
-        let (edited, edits) = mpsc::unbounded();
-        let (vanished, gone) = mpsc::unbounded();
-        let works = AtomicBool::new(false);
+    pub(crate) fn new(index: Index, share: usize) -> (Self, SideEvents) {
+        let (edited, edited_keys) = mpsc::unbounded();
+        let (orphaned, orphans) = mpsc::unbounded();
+        let active = AtomicBool::new(false);
         let (queue, suspects) = (Queue::new(share), Mutex::default());
-        let schedule = Self { index, queue, works, suspects, edited, vanished };
-        (schedule, Asides { edited: edits, vanished: gone })
+        let schedule = Self { index, queue, active, suspects, edited, orphaned };
+        (schedule, SideEvents { edited: edited_keys, orphaned: orphans })
     }
 
     /// Whether reconciles can act. Until all resources are known, the owner of a role is unknown. A standby leaves the
     /// resources to the leader.
-    pub(crate) fn works(&self) -> bool {
-        self.works.load(Ordering::Relaxed)
+    pub(crate) fn is_active(&self) -> bool {
+        self.active.load(Ordering::Relaxed)
     }
 
     /// Enables reconciles. All resources are reconciled in their current state, because earlier events had no effect.
-    pub(crate) fn begin(&self) {
-        self.works.store(true, Ordering::Relaxed);
+    pub(crate) fn activate(&self) {
+        self.active.store(true, Ordering::Relaxed);
         for resource in self.index.all() {
             self.reconcile(&resource);
         }
     }
 
     /// Records an event of the watch of `scope`, and schedules the resulting work. Returns the deleted resources.
-    pub(crate) fn hear(&self, scope: &Scope, event: Event<StoredObject>) -> Vec<Arc<StoredObject>> {
-        let Heard { changed, gone, concerned, unlisted } =
-            self.index.hear(scope, event, Instant::now());
+    pub(crate) fn observe(
+        &self,
+        scope: &Scope,
+        event: Event<StoredObject>,
+    ) -> Vec<Arc<StoredObject>> {
+        let Changes { changed, gone, concerned, unlisted } =
+            self.index.observe(scope, event, Instant::now());
         let gone: Vec<_> = gone.into_iter().chain(unlisted).collect();
         for resource in &gone {
             self.queue.forget(&Key::of_object(resource));
             self.take_suspect(&resource.uid().unwrap_or_default());
             if is_orphaned(resource) {
-                self.vanished(resource);
+                self.note_orphan(resource);
             }
         }
-        if !self.works() {
+        if !self.is_active() {
             return gone;
         }
         if let Some(resource) = changed {
@@ -82,14 +86,14 @@ impl Schedule {
         }
         for key in concerned {
             if let Some(resource) = self.index.get(&key) {
-                self.look_at(&resource);
+                self.observe_role(&resource);
             }
         }
         gone
     }
 
     /// Makes the next reconcile observe the role, even if the status is settled.
-    pub(crate) fn look_at(&self, resource: &StoredObject) {
+    pub(crate) fn observe_role(&self, resource: &StoredObject) {
         let uid = resource.uid().unwrap_or_default();
         self.suspects().insert(uid);
         self.reconcile(resource);
@@ -104,20 +108,20 @@ impl Schedule {
         }
         // It just got its finalizer. Otherwise ten thousand resources would get their finalizers before the first got
         // its role.
-        let place = match &resource.0 {
+        let position = match &resource.0 {
             Ok(resource) if lifecycle::is_new(resource) && lifecycle::has_finalizer(resource) => {
-                Place::First
+                Position::First
             }
-            _ => Place::Last,
+            _ => Position::Last,
         };
-        self.queue.add(key, place);
+        self.queue.add(key, position);
     }
 
     /// Records that the resource is or may be deleted although its role was not cleaned up. Only the leader acts on it.
-    pub(crate) fn vanished(&self, resource: &Arc<StoredObject>) {
-        if self.works() {
+    pub(crate) fn note_orphan(&self, resource: &Arc<StoredObject>) {
+        if self.is_active() {
             // As above.
-            let _ = self.vanished.unbounded_send(Arc::clone(resource));
+            let _ = self.orphaned.unbounded_send(Arc::clone(resource));
         }
     }
 

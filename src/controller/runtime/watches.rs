@@ -103,29 +103,29 @@ impl Watch {
             None => Api::all_with(client, &self.kind),
             Some(namespace) => Api::namespaced_with(client, namespace, &self.kind),
         };
-        let mut told = Told { watch: self, listed: Some(listed), said: None };
+        let mut log = WatchLog { watch: self, listed: Some(listed), said: None };
         // In whole seconds, as the API server requires.
         let length = u32::try_from(self.length.as_secs()).unwrap_or(u32::MAX).max(1);
         let config = watcher::Config::default().timeout(length);
         let streaming = config.clone().streaming_lists();
-        let heard = |event| {
-            for gone in schedule.hear(&self.scope, event) {
+        let on_event = |event| {
+            for gone in schedule.observe(&self.scope, event) {
                 on_gone(&gone);
             }
         };
-        if !self.hear(&heard, api.clone(), streaming, &mut told, stop.clone()).await {
-            self.hear(&heard, api, config.page_size(LIST_PAGE), &mut told, stop).await;
+        if !self.consume(&on_event, api.clone(), streaming, &mut log, stop.clone()).await {
+            self.consume(&on_event, api, config.page_size(LIST_PAGE), &mut log, stop).await;
         }
     }
 
     /// Processes the events of the watch until the process stops. Returns false when the API server does not stream
     /// lists, or does not complete one within the length of a watch.
-    async fn hear(
+    async fn consume(
         &self,
-        heard: impl Fn(watcher::Event<StoredObject>),
+        on_event: impl Fn(watcher::Event<StoredObject>),
         api: Api<StoredObject>,
         config: watcher::Config,
-        told: &mut Told<'_>,
+        log: &mut WatchLog<'_>,
         stop: watch::Receiver<bool>,
     ) -> bool {
         let streams = config.initial_list_strategy == watcher::InitialListStrategy::StreamingList;
@@ -140,7 +140,7 @@ impl Watch {
                     return false;
                 }
                 Err(error) => {
-                    told.failed(&error);
+                    log.failed(&error);
                     continue;
                 }
             };
@@ -151,8 +151,8 @@ impl Watch {
             }
             let is_listed = matches!(event, watcher::Event::InitDone);
             is_listing = (is_listing || is_begun) && !is_listed;
-            heard(event);
-            told.works(is_listed);
+            on_event(event);
+            log.succeeded(is_listed);
         }
         true
     }
@@ -173,15 +173,15 @@ fn is_refused(error: &watcher::Error) -> bool {
 }
 
 /// The last report about a watch.
-struct Told<'a> {
+struct WatchLog<'a> {
     watch: &'a Watch,
     listed: Option<oneshot::Sender<()>>,
     /// The last logged failure.
     said: Option<String>,
 }
 
-impl Told<'_> {
-    fn works(&mut self, is_listed: bool) {
+impl WatchLog<'_> {
+    fn succeeded(&mut self, is_listed: bool) {
         if self.said.take().is_some() {
             info!("watching {} again", self.watch.place());
         }

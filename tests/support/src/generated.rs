@@ -69,7 +69,7 @@ impl Generated {
         ];
         for policy in <iam::PermissionsPolicy as clap::ValueEnum>::value_variants() {
             let (name, file) = shipped_as(*policy);
-            let document = policy.document(&iam::Scope::default());
+            let document = policy.document(&iam::PolicyLimits::default());
             let text = serde_json::to_string_pretty(&document)? + "\n";
             all.push(by(&format!("iam-policy {name}"), text, &[file]));
         }
