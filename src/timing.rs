@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_that_a_leader_sends_at_the_last_moment_ends_before_another_replica_leads() {
+    fn a_call_sent_just_before_the_lease_expires_ends_before_another_replica_leads() {
         let timing = Timing::default();
         let last_call = timing.renew_deadline + timing.iam_attempt_timeout;
         assert!(last_call < timing.lease_duration);

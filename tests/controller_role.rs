@@ -12,7 +12,7 @@ const VARIABLES: &str = include_str!("../deploy/iam/terraform/variables.tf");
 const PATH: &str = "/streamrole-controller/";
 
 #[test]
-fn the_template_refuses_each_prefix_of_the_controller_s_own_role() {
+fn the_template_rejects_prefixes_of_the_controllers_own_role() {
     let template: Value = serde_saphyr::from_str(TEMPLATE).unwrap();
     assert_eq!(template["Resources"]["Role"]["Properties"]["Path"], PATH);
     let own = &template["Resources"]["OwnRolePolicy"]["Properties"]["PolicyDocument"];
@@ -29,7 +29,7 @@ fn the_template_refuses_each_prefix_of_the_controller_s_own_role() {
 }
 
 #[test]
-fn the_module_puts_the_role_where_its_prefix_cannot_reach() {
+fn the_module_places_the_role_outside_its_prefix() {
     assert!(MODULE.contains(&format!("path        = \"{PATH}\"")));
     let either = format!(
         "startswith(\"{PATH}\", var.role_prefix) || startswith(var.role_prefix, \"{PATH}\")"

@@ -67,7 +67,7 @@ fn with_only_name_and_destination_the_documents_are_those_of_awss_page_before_20
 }
 
 #[test]
-fn a_source_adds_the_conditions_of_awss_page_of_today_in_its_own_partition() {
+fn a_source_adds_the_documented_conditions_in_its_partition() {
     for (partition, region) in [
         ("aws", "eu-central-1"),
         ("aws-cn", "cn-north-1"),
@@ -102,7 +102,7 @@ fn a_source_adds_the_conditions_of_awss_page_of_today_in_its_own_partition() {
 }
 
 #[test]
-fn the_region_of_the_stream_may_differ_from_that_of_the_project() {
+fn the_stream_region_may_differ_from_the_project_region() {
     let spec = json!({
         "destination": {"kinesisStreamArn": KINESIS_ARN},
         "source": {"accountId": "111122223333", "region": "eu-west-1"},
@@ -114,7 +114,7 @@ fn the_region_of_the_stream_may_differ_from_that_of_the_project() {
 const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
 #[test]
-fn the_key_of_a_kinesis_stream_gives_data_keys_for_that_stream_alone() {
+fn a_kinesis_key_allows_data_keys_for_that_stream_only() {
     let role =
         declared(json!({"destination": {"kinesisStreamArn": KINESIS_ARN, "kmsKeyArn": KEY}}))
             .unwrap();
@@ -136,7 +136,7 @@ fn the_key_of_a_kinesis_stream_gives_data_keys_for_that_stream_alone() {
 }
 
 #[test]
-fn the_key_of_a_firehose_stream_gives_data_keys_and_decrypts() {
+fn a_firehose_key_allows_generate_data_key_and_decrypt() {
     let destination = json!({"firehoseDeliveryStreamArn": FIREHOSE_ARN, "kmsKeyArn": KEY});
     let role = declared(json!({"destination": destination})).unwrap();
     let expected = json!({
@@ -154,7 +154,7 @@ fn the_key_of_a_firehose_stream_gives_data_keys_and_decrypts() {
 }
 
 #[test]
-fn a_key_that_is_not_where_the_stream_is_is_refused_naming_both_places() {
+fn a_key_outside_the_streams_account_and_region_is_rejected_naming_both() {
     for (key, place) in [
         ("arn:aws:kms:eu-west-1:111122223333:key/a", "in eu-west-1 of account 111122223333,"),
         (
@@ -181,7 +181,7 @@ fn a_key_that_is_not_where_the_stream_is_is_refused_naming_both_places() {
 }
 
 #[test]
-fn what_cannot_work_together_is_refused_naming_both_sides() {
+fn conflicting_fields_are_rejected_naming_both() {
     let other_account = json!({
         "destination": {"kinesisStreamArn": KINESIS_ARN},
         "source": {"accountId": "444455556666", "region": "us-east-1"},
@@ -207,7 +207,7 @@ fn what_cannot_work_together_is_refused_naming_both_sides() {
 }
 
 #[test]
-fn tag_keys_that_iam_could_take_for_one_are_refused_naming_both() {
+fn tag_keys_that_iam_treats_as_equal_are_rejected_naming_both() {
     for (one, other) in
         [("Team", "team"), ("team", "\u{ff54}eam"), ("id", "\u{131}d"), ("key", "\u{212a}ey")]
     {
@@ -218,7 +218,7 @@ fn tag_keys_that_iam_could_take_for_one_are_refused_naming_both() {
 }
 
 #[test]
-fn tag_keys_that_iam_could_take_for_those_of_ownership_are_refused() {
+fn tag_keys_that_iam_treats_as_ownership_keys_are_rejected() {
     for (key, said) in [
         ("streamrole.dev/uid", "reserved"),
         ("\u{17f}treamrole.dev/uid", "reserved"),

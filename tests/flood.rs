@@ -180,7 +180,7 @@ fn percentile(took: &[Duration], of_hundred: usize) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_namespace_that_does_its_worst_does_not_hold_up_another() {
+async fn a_noisy_namespace_does_not_delay_another() {
     let (namesakes, stuffed) = load(measures());
     let town = Town::new().await;
     let controller = town.controller();

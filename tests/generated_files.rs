@@ -15,7 +15,7 @@ fn printed_by(subcommand: &str) -> String {
 }
 
 #[test]
-fn what_is_shipped_is_what_the_code_says() {
+fn shipped_files_match_the_code() {
     for generated in Generated::all().unwrap() {
         for path in generated.paths() {
             let shipped = std::fs::read_to_string(&path).unwrap_or_default();
@@ -29,7 +29,7 @@ fn what_is_shipped_is_what_the_code_says() {
 }
 
 #[test]
-fn each_command_prints_what_is_shipped() {
+fn each_command_prints_the_shipped_file() {
     for generated in Generated::all().unwrap() {
         if let Some(arguments) = generated.printed_by {
             assert_eq!(printed_by(&arguments), generated.text, "streamrole {arguments}");
@@ -38,7 +38,7 @@ fn each_command_prints_what_is_shipped() {
 }
 
 #[test]
-fn whoever_stops_reading_makes_no_command_fail() {
+fn a_closed_pipe_makes_no_command_fail() {
     let printing = Generated::all().unwrap().into_iter().filter_map(|one| one.printed_by);
     for subcommand in printing.chain(["--help".into(), "--version".into()]) {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -54,7 +54,7 @@ const CLUSTER: &str = "0a1b2c3d-0000-4000-8000-00000000000a";
 const OTHER_CLUSTER: &str = "0a1b2c3d-0000-4000-8000-00000000000b";
 
 #[test]
-fn an_iam_policy_is_printed_filled_in() {
+fn iam_policy_fills_in_the_placeholders() {
     let whole = format!(
         "iam-policy --partition aws-cn --account-id 111122223333 --role-prefix /streaming/ --cluster-uid {CLUSTER}"
     );
@@ -88,7 +88,7 @@ fn an_iam_policy_is_printed_filled_in() {
 }
 
 #[test]
-fn an_iam_policy_is_not_printed_with_what_its_flags_cannot_mean() {
+fn iam_policy_rejects_malformed_values() {
     const PRINTS_UID: &str = "kubectl get namespace kube-system -o jsonpath='{.metadata.uid}'";
     const PRINTS_ACCOUNT: &str = "aws sts get-caller-identity";
     const PRINTS_ROLE: &str = "aws iam get-role";

@@ -105,7 +105,7 @@ fn seconds(durations: &[Duration]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_leaders_killed_and_stopped_under_load_no_two_ever_write() {
+async fn killed_and_suspended_leaders_never_write_concurrently() {
     let (resources, kills) = if measures() { (100, 10) } else { (40, 1) };
     let mut cluster = Cluster::new("killed").await;
     let mut journal = cluster.iam.account().journal();

@@ -13,7 +13,7 @@ fn help_of(command: Option<&str>) -> String {
 }
 
 #[test]
-fn the_help_of_each_command_is_as_last_accepted() {
+fn the_help_of_each_command_matches_its_snapshot() {
     let overview = help_of(None);
     let commands = overview.lines().skip_while(|line| *line != "Commands:").skip(1);
     let commands = commands.take_while(|line| !line.is_empty());

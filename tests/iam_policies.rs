@@ -84,7 +84,7 @@ fn only_roles_under_the_prefix_that_carry_the_cluster_s_tag_are_changed() {
 }
 
 #[test]
-fn a_role_gets_the_cluster_s_tag_when_it_is_created_and_by_no_other_way() {
+fn the_cluster_tag_is_only_set_at_creation() {
     let rows: [Row; 9] = [
         ("CreateRole", INSIDE, &[FOR_US], true),
         ("CreateRole", INSIDE, &[], false),
@@ -100,7 +100,7 @@ fn a_role_gets_the_cluster_s_tag_when_it_is_created_and_by_no_other_way() {
 }
 
 #[test]
-fn adoption_and_take_over_are_allowed_apart_and_only_as_such() {
+fn adoption_and_take_over_are_allowed_separately() {
     let adoption: [Row; 6] = [
         ("TagRole", INSIDE, &[FOR_US, ADOPTED], true),
         // Restores the tags of a role that lost them.
@@ -121,7 +121,7 @@ fn adoption_and_take_over_are_allowed_apart_and_only_as_such() {
 }
 
 #[test]
-fn a_role_that_does_not_exist_is_seen_not_to_and_others_are_not_read_beyond_their_settings() {
+fn a_missing_role_is_reported_and_foreign_documents_are_not_read() {
     let rows: [Row; 6] = [
         ("GetRole", "role events", &[], true),
         ("GetRole", OUTSIDE, &[], true),
@@ -138,7 +138,7 @@ fn a_role_that_does_not_exist_is_seen_not_to_and_others_are_not_read_beyond_thei
 }
 
 #[test]
-fn with_a_boundary_no_role_is_made_or_changed_without_it() {
+fn with_a_boundary_no_role_is_created_or_changed_without_it() {
     let rows: [Row; 7] = [
         ("CreateRole", INSIDE, &[FOR_US, BOUND], true),
         ("CreateRole", INSIDE, &[FOR_US, LOOSE], false),
@@ -170,7 +170,7 @@ fn with_a_boundary_no_role_is_made_or_changed_without_it() {
 }
 
 #[test]
-fn a_strong_role_that_is_adopted_cannot_be_made_to_trust_a_thief_before_it_is_bound() {
+fn an_adopted_role_is_bounded_before_its_trust_policy_changes() {
     let theft: [Row; 4] = [
         ("TagRole", INSIDE, &[FOR_US, ADOPTED], true),
         ("UpdateAssumeRolePolicy", INSIDE, &[OURS], false),
@@ -181,7 +181,7 @@ fn a_strong_role_that_is_adopted_cannot_be_made_to_trust_a_thief_before_it_is_bo
 }
 
 #[test]
-fn the_controller_s_own_role_is_never_written_to_even_under_the_prefix() {
+fn the_controllers_own_role_is_never_written_even_under_the_prefix() {
     for policy in [CONTROLLER, WITHOUT_TAGS] {
         for action in Action::ALL {
             let name = action.name();

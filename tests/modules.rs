@@ -156,7 +156,7 @@ impl Code {
 }
 
 #[test]
-fn no_room_uses_another_that_it_must_not() {
+fn modules_use_only_their_allowed_dependencies() {
     let mut wrong = Vec::new();
     for (module, uses) in Code::read().uses {
         let Some(room) = module.first() else { continue };

@@ -228,14 +228,14 @@ fn judge(pair: &Pair, left: &str, right: &str) {
 }
 
 #[test]
-fn documents_say_the_same_or_not_as_iam_documents_it() {
+fn documents_are_equivalent_as_iam_documents() {
     for pair in DOCUMENTS {
         judge(pair, pair.left, pair.right);
     }
 }
 
 #[test]
-fn statements_say_the_same_or_not_as_iam_documents_it() {
+fn statements_are_equivalent_as_iam_documents() {
     for pair in STATEMENTS {
         let within = |body| format!(r#"{{"Version":"2012-10-17","Statement":[{{{body}}}]}}"#);
         judge(pair, &within(pair.left), &within(pair.right));
@@ -243,7 +243,7 @@ fn statements_say_the_same_or_not_as_iam_documents_it() {
 }
 
 #[test]
-fn the_tables_hold_each_pair_once() {
+fn the_tables_contain_each_pair_once() {
     let names: std::collections::BTreeSet<_> =
         DOCUMENTS.iter().chain(STATEMENTS).map(|pair| pair.name).collect();
     assert_eq!(names.len(), DOCUMENTS.len() + STATEMENTS.len());
@@ -252,7 +252,7 @@ fn the_tables_hold_each_pair_once() {
 
 /// The text of AWS's page on this role, and how IAM can return it.
 #[test]
-fn the_documents_of_awss_page_are_recognized_in_what_iam_answers() {
+fn the_documented_policies_are_recognized_in_iams_answers() {
     let page = read(
         r#"{"Version":"2012-10-17","Statement":{"Action":["kinesis:PutRecords","kinesis:DescribeStream"],
         "Effect":"Allow","Resource":["arn:aws:kinesis:us-east-1:111122223333:stream/app-events"]}}"#,
@@ -266,7 +266,7 @@ fn the_documents_of_awss_page_are_recognized_in_what_iam_answers() {
 }
 
 #[test]
-fn what_cannot_be_read_in_one_way_is_refused() {
+fn ambiguous_documents_are_rejected() {
     let deep =
         |levels: usize| format!(r#"{{"a":{}1{}}}"#, "[".repeat(levels - 1), "]".repeat(levels - 1));
     let very_deep = "[".repeat(100_000);
@@ -334,7 +334,7 @@ fn a_value_is_read_by_the_rules_of_a_text() {
 }
 
 #[test]
-fn percent_encoding_is_undone_once_and_leaves_a_plus_alone() {
+fn percent_decoding_runs_once_and_keeps_a_plus_sign() {
     let cases = [
         ("a+b", "a+b"),
         ("a%2Bb", "a+b"),
@@ -358,7 +358,7 @@ fn percent_encoding_is_undone_once_and_leaves_a_plus_alone() {
 }
 
 #[test]
-fn a_document_of_the_largest_size_is_read_in_its_encoded_form() {
+fn a_document_of_maximum_size_is_read_url_encoded() {
     let text = format!(r#"{{"a":"{}"}}"#, "{".repeat(128 * 1024 - 8));
     assert!(Document::parse(&text).is_ok());
     assert!(Document::from_percent_encoded(&percent_encode(&text)).is_ok());
@@ -367,7 +367,7 @@ fn a_document_of_the_largest_size_is_read_in_its_encoded_form() {
 }
 
 #[test]
-fn a_document_prints_whole_and_in_the_order_people_write() {
+fn a_document_prints_completely_and_in_the_usual_order() {
     let cases = [
         (
             r#"{"Statement":[{"Condition":{"Bool":{"k":true}},"Zeta":1,"Alpha":2,"Resource":["b","a"],
@@ -387,7 +387,7 @@ fn a_document_prints_whole_and_in_the_order_people_write() {
 }
 
 #[test]
-fn the_canonical_form_spells_everything_out() {
+fn the_canonical_form_is_fully_expanded() {
     let document = read(
         r#"{"Id":"i","Statement":{"Sid":"s","Effect":"Allow","Principal":"*","Action":"A:B","Foo":"x",
         "NotAction":[],"Condition":{"Bool":{"aws:K":true,"n":[2,"1"]},"Null":{}}}}"#,
@@ -531,7 +531,7 @@ fn a_thousand_differences_are_cut_short_and_counted() {
 
 /// The worst case within the limits: as many statements as possible, all different, all similar.
 #[test]
-fn the_largest_documents_are_compared_in_a_moment() {
+fn the_largest_documents_compare_quickly() {
     let crowd = |effect: &str| {
         let mut text = String::from(r#"{"Statement":["#);
         for n in 0.. {

@@ -83,7 +83,7 @@ fn the_schema_only_adds_to_older_ones() {
 type Change = (&'static str, fn(&mut Value), &'static str);
 
 #[test]
-fn what_would_break_stored_objects_is_found() {
+fn changes_that_break_stored_objects_are_found() {
     let older: Value = serde_saphyr::from_str(include_str!("schema/first.yaml")).unwrap();
     let older = schema_of(&older);
     let spec = "/properties/spec";

@@ -60,7 +60,7 @@ async fn under_a_rate_limit_every_role_is_created_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_a_rate_limit_all_workers_together_settle_near_it() {
+async fn under_a_rate_limit_the_workers_settle_near_it() {
     if !measures() {
         return;
     }

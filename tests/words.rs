@@ -42,7 +42,7 @@ fn files(path: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn no_phrase_that_the_style_page_rules_out_is_used() {
+fn texts_contain_no_phrase_of_the_style_list() {
     let patterns: Vec<_> = LIST
         .lines()
         .filter_map(|line| line.split_once('\t'))

@@ -145,7 +145,7 @@ pub(super) fn key_is_elsewhere() -> String {
 }
 
 /// Whether no tag key of `self` begins or ends with white space.
-pub(super) fn keys_have_no_outer_space() -> String {
+pub(super) fn keys_have_no_outer_white_space() -> String {
     format!("self.all(key, !key.matches('^[{BLANK}]|[{BLANK}]$'))")
 }
 
@@ -173,7 +173,7 @@ mod tests {
     use crate::role::folded_tag_key;
 
     #[test]
-    fn the_look_alikes_are_all_that_the_fold_knows() {
+    fn the_look_alike_table_covers_every_folded_letter() {
         let prefixes = ["aws:", "streamrole.dev/"];
         for letter in ('\u{80}'..='\u{33fff}').filter(|letter| letter.is_alphanumeric()) {
             let fold = folded_tag_key(&letter.to_string());

@@ -60,7 +60,7 @@ pub struct RoleSettings {
     #[x_kube(
         validation = Rule::new(r"self.all(key, key.matches('^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$'))").message("tags: a key must be 1 to 128 letters, digits, spaces and any of _.:/=+@-"),
         validation = Rule::new(rules::no_key_is_reserved()).message("tags: keys that begin with aws: or streamrole.dev/ are reserved, in any case or width of letters"),
-        validation = Rule::new(rules::keys_have_no_outer_space()).message("tags: a key must not begin or end with white space"),
+        validation = Rule::new(rules::keys_have_no_outer_white_space()).message("tags: a key must not begin or end with white space"),
         validation = Rule::new(r"self.all(key, self[key].matches('^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$'))").message("tags: a value must be at most 256 letters, digits, spaces and any of _.:/=+@-")
     )]
     pub tags: BTreeMap<String, String>,

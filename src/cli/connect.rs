@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_speaks_of_the_server_and_not_of_the_proxy() {
+    fn no_proxy_applies_to_the_server_not_the_proxy() {
         let server = "https://api.example:6443";
         let proxy = "http://user:secret@proxy:3128";
         for no_proxy in ["", "proxy", "10.0.0.0/8,"] {

@@ -128,7 +128,7 @@ mod tests {
     use super::Cli;
 
     #[test]
-    fn the_flags_of_all_commands_go_together() {
+    fn the_flags_of_all_commands_are_consistent() {
         Cli::command().debug_assert();
     }
 }

@@ -108,7 +108,7 @@ mod tests {
     use crate::api::testing::resource;
 
     #[test]
-    fn a_resource_is_settled_when_its_status_is_the_last_word() {
+    fn a_resource_is_settled_when_its_status_is_final() {
         let ready = "/status/conditions/0";
         let reason = format!("{ready}/reason");
         let paused = json!({PAUSED_ANNOTATION: "true"});
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_of_the_annotation_but_false_pauses_and_an_odd_one_is_said() {
+    fn every_annotation_value_but_false_pauses_and_an_odd_one_is_reported() {
         let table = [
             (None, false, None),
             (Some("false"), false, None),

@@ -126,7 +126,7 @@ mod tests {
     use crate::role::Retry;
 
     #[test]
-    fn each_documented_code_is_retried_as_its_meaning_asks() {
+    fn each_documented_code_has_its_retry() {
         let table = [
             ("NoSuchEntity", ErrorKind::NotFound, Retry::Soon),
             ("EntityAlreadyExists", ErrorKind::AlreadyExists, Retry::Soon),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_not_iams_says_nothing_of_rights_or_of_what_was_declared() {
+    fn an_answer_that_is_not_from_iam_implies_nothing_about_permissions_or_the_spec() {
         for status in [200, 301, 302, 400, 401, 403, 404, 407, 408, 413, 418, 451, 500, 502, 503] {
             assert_eq!(kind_of_status(status), ErrorKind::Unavailable, "{status}");
         }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_known_by_its_code_and_by_nothing_else_in_it() {
+    fn only_the_code_classifies_an_answer() {
         let table = [
             (
                 "<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>",

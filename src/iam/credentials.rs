@@ -392,7 +392,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refused_keys_are_loaded_anew_once_and_all_that_were_refused_meanwhile_try_again() {
+    fn rejected_keys_are_reloaded_once_and_all_rejected_calls_retry() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         let mut loaded = Loaded::default();
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_has_to_act_on_is_told_apart_and_said_in_a_line() {
+    fn transient_credential_failures_are_distinguished_and_fit_one_line() {
         let io = |kind| CredentialsError::provider_error(std::io::Error::new(kind, "no\nfile"));
         let refused = |code: &str| {
             let meta = ErrorMetadata::builder().code(code).message("m\nm").build();
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn however_many_ask_a_source_that_fails_is_asked_once_and_left_alone_for_a_moment() {
+    async fn concurrent_requests_share_one_call_to_a_failing_source() {
         let asked = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&asked);
         let credentials = Credentials::new(Box::new(move || {

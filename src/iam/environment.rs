@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_region_is_none_and_gives_way_to_the_next() {
+    fn an_empty_region_counts_as_unset() {
         let named = |values: [Option<&str>; 2]| {
             named(&values.map(|value| value.map(str::to_owned))).map(|region| region.to_string())
         };
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_region_is_said_with_what_it_is() {
+    fn an_invalid_region_is_reported_with_its_value() {
         let said = |region: Option<&'static str>, is_empty| {
             checked(region.map(Region::new), is_empty).err().map(|error| error.to_string())
         };

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_agents_of_the_node_are_asked_directly_and_aws_is_not() {
+    fn the_node_agents_bypass_the_proxy_and_aws_does_not() {
         for host in
             ["169.254.170.23", "169.254.170.2", "169.254.169.254", "[fd00:ec2::23]", "127.0.0.1"]
         {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_without_a_certificate_is_no_bundle() {
+    fn a_bundle_without_a_certificate_is_rejected() {
         let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let cut = "-----BEGIN CERTIFICATE-----\nAAAA";
         for (bundle, problem) in [

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_throttled_answer_of_a_burst_counts_and_counts_whenever_it_is_asked_about() {
+    fn only_the_first_throttle_of_a_burst_counts() {
         let overload = OncePerOverload::default();
         let start = Instant::now();
         let counts = |id, after| overload.counts(start + Duration::from_millis(after), Some(id));

@@ -285,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_such_identifier_is_refused_with_what_was_expected() {
+    fn an_invalid_identifier_is_rejected_with_what_was_expected() {
         let refused = [
             ("managed policy", PolicyArn::parse("arn:aws:iam::111122223333:role/a").err()),
             ("managed policy", PolicyArn::parse("arn:aws:iam::111122223333:policy//a").err()),
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_region_is_refused() {
+    fn region_look_alikes_are_rejected() {
         for code in [
             "",
             "-",

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_certainly_grants_no_more_is_known_and_all_else_is_not() {
+    fn only_certain_narrowing_counts_as_narrowing() {
         let nobody = Value::Null;
         let account = json!({"StringEquals": {"aws:SourceAccount": "1"}});
         let other = json!({"StringEquals": {"aws:SourceAccount": "2"}});

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_of_others_is_one_bounded_line_without_anything_that_steers_a_terminal() {
+    fn foreign_text_is_one_bounded_line_without_control_characters() {
         let hostile = "a\nb\r\u{1b}[2J\u{202e}c\u{2028}d\u{85}e\u{0}f\u{200b}";
         assert_eq!(readable(hostile, 200), r"a\nb\r\u{1b}[2J\u{202e}c\u{2028}d\u{85}e\0f\u{200b}");
         for limit in [0, 1, 2, 3, 10, 200] {
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shortened_text_is_never_cut_within_a_character() {
+    fn a_shortened_text_is_cut_between_characters() {
         let note = shortened(&"é".repeat(1000), 1024);
         assert!(note.len() <= 1024 && note.ends_with('…'), "{} bytes", note.len());
         assert_eq!(shortened("short", 1024), "short");

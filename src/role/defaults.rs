@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_that_no_resource_may_declare_no_flag_may_give() {
+    fn default_tags_have_the_same_rules_as_spec_tags() {
         for (pairs, words) in [
             (vec![("", "x")], "is not a key"),
             (vec![("a*", "x")], "is not a key"),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_resource_declares_goes_before_a_default_whatever_the_case() {
+    fn declared_tags_override_defaults_in_any_case() {
         let defaults = tags(&[("team", "default"), ("stage", "test")]).unwrap_or_default();
         let declared = BTreeMap::from([("Team".to_owned(), "own".to_owned())]);
         let merged = defaults.under(&declared);

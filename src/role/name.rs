@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_is_what_a_name_can_begin_with_and_leaves_room_for_the_rest() {
+    fn a_prefix_can_start_a_name_and_leaves_room_for_the_rest() {
         for prefix in ["has space", "a/b", "snø", &"p".repeat(33)] {
             assert!(RoleNamePrefix::parse(prefix).is_err(), "{prefix:?}");
         }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_known_as_a_default_under_each_prefix_and_by_the_former_rule() {
+    fn default_names_are_recognized_under_each_prefix_and_the_former_rule() {
         let long = "n".repeat(63);
         for (namespace, name) in [("ns", "events"), (&*long, "events"), ("ns", &*long)] {
             for prefix in ["", "p", "prod-", &"p".repeat(32)] {
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn long_names_are_cut_to_what_iam_allows_and_stay_apart() {
+    fn long_names_are_truncated_to_iams_limit_and_stay_distinct() {
         let long = "n".repeat(63);
         let names: Vec<_> = ["a.first", "a.second"]
             .into_iter()
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_paths_that_iam_would_refuse_are_refused() {
+    fn names_and_paths_that_iam_rejects_are_rejected() {
         for name in ["", "has space", "semi;colon", "snøhvit", &"x".repeat(65)] {
             assert!(RoleName::parse(name).is_err(), "{name:?} should be refused");
         }

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_narrows_comes_before_what_widens_and_what_is_neither_while_nothing_is_granted() {
+    fn narrowing_writes_precede_widening_ones() {
         use Direction::{Narrows, Unknown, Widens};
         use Step::{OtherPolicies, PermissionsOff, PermissionsPolicy, TrustPolicy};
         let table = [
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_boundary_that_is_set_or_replaced_comes_first_and_one_that_is_removed_last() {
+    fn a_boundary_is_set_first_and_removed_last() {
         use Direction::{Narrows, Unknown, Widens};
         use Step::{Boundary, PermissionsOff, PermissionsPolicy, TrustPolicy};
         let table = [

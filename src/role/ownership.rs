@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_is_its_owner_s_by_all_three_tags() {
+    fn all_three_tags_prove_the_owner() {
         let me = owner("c1", "ns/a", "u1");
         let cases = [
             (owner("c1", "ns/a", "u1"), Ownership::Ours),
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_uid_or_the_id_of_the_role_proves_whose_it_is_when_tags_were_stripped_or_changed() {
+    fn the_uid_or_role_id_proves_ownership_when_tags_changed() {
         let me = owner("c1", "ns/a", "00aa");
         let with = |change: &dyn Fn(&mut BTreeMap<String, String>)| {
             let mut tags = me.tags();

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_that_lacks_a_write_is_told_from_one_that_has_it() {
+    fn a_read_that_lacks_a_write_is_distinguished_from_one_that_has_it() {
         let put = || put("a:New");
         let trust = || Write::UpdateAssumeRolePolicy(document("sts:Other"));
         let claim = || Write::TagRole(owner_tags("u2"));
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_may_or_may_not_have_been_written_is_settled_by_writing_it() {
+    fn an_uncertain_write_is_repeated() {
         let plan = |part: Option<(Part, Write)>| Plan {
             changes: part
                 .into_iter()

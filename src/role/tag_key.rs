@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reserved_key_is_reserved_in_any_disguise() {
+    fn a_reserved_tag_key_is_detected_in_every_disguise() {
         for key in [
             "aws:x",
             "AWS:x",
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_that_a_usual_fold_makes_equal_are_equal() {
+    fn letters_equal_under_case_folding_are_equal() {
         for (one, other) in [
             ("\u{212a}ey", "key"),
             ("\u{131}d", "ID"),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_at_the_ends_counts_as_outer_space() {
+    fn only_white_space_at_the_ends_is_outer() {
         for key in [" a", "a ", "\u{a0}a", "a\u{2028}", "\u{3164}a", "a\u{3000}", "\t"] {
             assert!(has_outer_space(key), "{key:?}");
         }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fold_of_every_letter_is_folded() {
+    fn case_folding_is_idempotent() {
         // Above these are unassigned characters, tags and private use.
         for letter in '\0'..='\u{33fff}' {
             let fold = folded(&letter.to_string());

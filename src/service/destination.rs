@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_declared_kind_of_arn_is_refused_with_what_was_expected() {
+    fn an_arn_of_another_kind_is_rejected_with_what_was_expected() {
         let refused: [(&str, Option<InvalidIdentifier>); 8] = [
             ("Kinesis data stream", StreamArn::parse_kinesis("").err()),
             (

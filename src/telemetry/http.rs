@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_say_nothing_keep_no_probe_from_its_answer() {
+    fn idle_connections_do_not_block_probes() {
         let address = start();
         let idle: Vec<_> = (0..4 * CONNECTIONS)
             .map(|_| TcpStream::connect(address))
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_carries_one_request_and_the_text_is_made_once_a_second() {
+    fn metrics_are_rendered_once_a_second_and_a_connection_serves_one_request() {
         let address = start();
         let answer = get(address, "/metrics").unwrap_or_else(|error| panic!("{error}"));
         assert!(answer.to_lowercase().contains("connection: close"), "{answer}");

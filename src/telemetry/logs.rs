@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_one_line_whatever_is_in_it_and_stays_json() {
+    fn a_log_event_is_one_line_of_valid_json_whatever_it_contains() {
         let hostile = "a\nb\r\u{202e}c\u{2028}d\u{85}e\u{e0041}é😀";
         let line = one_line(hostile);
         assert_eq!(line, r"a\u000ab\u000d\u202ec\u2028d\u0085e\udb40\udc41é😀");

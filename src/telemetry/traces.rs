@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_spoken_is_taken_and_what_is_not_is_named_with_its_variable() {
+    fn unsupported_otlp_settings_are_rejected_naming_the_variable() {
         let check = |traces: Option<&str>, all: Option<&str>| {
             check_protocol([("TRACES", traces.map(Into::into)), ("ALL", all.map(Into::into))])
                 .map_err(|refused| refused.variable)

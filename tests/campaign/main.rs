@@ -90,7 +90,7 @@ fn from_environment(name: &str) -> Option<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_every_fault_nothing_of_others_is_touched_and_all_comes_to_rest() {
+async fn under_every_fault_foreign_roles_are_unchanged_and_everything_settles() {
     let seed = from_environment("CAMPAIGN_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     let steps = from_environment("CAMPAIGN_STEPS").unwrap_or(STEPS);
     println!(

@@ -247,7 +247,7 @@ impl Script {
 }
 
 #[test]
-fn a_seed_repeats_all_that_happens_and_another_one_does_not() {
+fn a_seed_repeats_the_campaign() {
     let first = |seed| {
         let mut script = Script::new(seed);
         let filled = script.fill();

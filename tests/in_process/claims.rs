@@ -18,7 +18,7 @@ fn owner(world: &InProcess) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_has_the_role_and_the_second_takes_it_over_once_it_is_gone() {
+async fn the_first_owns_the_role_and_the_second_takes_over_once_it_is_deleted() {
     let world = InProcess::new();
     world.apply("first", &shared("a"));
     world.synced("first").await;
@@ -34,7 +34,7 @@ async fn the_first_has_the_role_and_the_second_takes_it_over_once_it_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_that_was_just_released_is_kept_a_moment_for_a_recreated_resource() {
+async fn a_just_released_role_is_reserved_for_a_recreated_resource() {
     let world = InProcess::new();
     // A default name takes precedence over an explicit name.
     world.apply("first", &kinesis_spec("a"));
@@ -60,7 +60,7 @@ async fn a_role_that_was_just_released_is_kept_a_moment_for_a_recreated_resource
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_foreign_role_is_left_alone_until_the_spec_adopts_it_and_kept_on_deletion() {
+async fn a_foreign_role_is_unchanged_until_adopted_and_retained_on_deletion() {
     let world = InProcess::new();
     world.roles.put("shared", |role| role.description = "by hand".into());
     world.apply("events", &shared("a"));
@@ -79,7 +79,7 @@ async fn a_foreign_role_is_left_alone_until_the_spec_adopts_it_and_kept_on_delet
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_of_another_cluster_is_taken_over_only_when_asked_and_only_once() {
+async fn a_role_of_another_cluster_is_taken_over_only_on_request_and_once() {
     let world = InProcess::new();
     world.roles.put_owned("shared", "c2", "ns/other", "u9");
     let mut spec = shared("a");
@@ -105,7 +105,7 @@ async fn a_role_of_another_cluster_is_taken_over_only_when_asked_and_only_once()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_of_a_kind_that_this_version_does_not_know_is_left_alone() {
+async fn a_role_of_an_unknown_kind_is_unchanged() {
     let world = InProcess::new();
     world.roles.put_owned("shared", CLUSTER, "NewKind/ns/events", "u9");
     let mut spec = shared("a");
@@ -116,7 +116,7 @@ async fn a_role_of_a_kind_that_this_version_does_not_know_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_resource_that_the_tags_name_goes_before_an_older_one() {
+async fn the_resource_named_by_the_tags_wins_over_an_older_one() {
     let mut world = InProcess::stopped();
     world.apply("older", &shared("a"));
     world.apply("younger", &shared("a"));
@@ -131,7 +131,7 @@ async fn the_resource_that_the_tags_name_goes_before_an_older_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_resource_recreated_has_its_role_back() {
+async fn a_recreated_resource_reclaims_its_role() {
     let world = InProcess::new();
     world.roles.put_owned("ns-events", CLUSTER, "ns/events", "former");
     world.apply("events", &kinesis_spec("s"));
@@ -140,7 +140,7 @@ async fn the_same_resource_recreated_has_its_role_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_that_a_vanished_resource_left_behind_can_be_adopted() {
+async fn an_orphaned_role_can_be_adopted() {
     let world = InProcess::new();
     world.roles.put_owned("ns-events", CLUSTER, "ns/vanished", "former");
     let mut spec = kinesis_spec("s");
@@ -166,7 +166,7 @@ async fn a_namespace_that_is_not_watched_may_hold_the_owner() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_older_resource_that_cannot_or_will_not_write_keeps_no_other_from_the_role() {
+async fn an_older_resource_that_does_not_write_blocks_no_other() {
     for kind in ["paused", "report", "invalid"] {
         let world = InProcess::new();
         let mut spec = shared("a");
@@ -187,7 +187,7 @@ async fn an_older_resource_that_cannot_or_will_not_write_keeps_no_other_from_the
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_default_name_goes_before_an_older_explicit_one_of_another_namespace() {
+async fn a_default_name_wins_over_an_older_explicit_one_of_another_namespace() {
     let mut world = InProcess::stopped();
     let mut squatter = kinesis_spec("x");
     squatter["roleName"] = json!("ns-events");
@@ -201,7 +201,7 @@ async fn a_default_name_goes_before_an_older_explicit_one_of_another_namespace()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_path_that_differs_is_reported_and_the_role_is_not_claimed() {
+async fn a_different_path_is_reported_and_the_role_is_not_claimed() {
     let world = InProcess::new();
     world.roles.put("shared", |role| role.path = "/elsewhere/".into());
     let mut spec = shared("a");
@@ -258,7 +258,7 @@ async fn ownership_tags_that_others_strip_or_rewrite_are_restored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_adopted_role_whose_tags_are_stripped_is_still_kept_on_deletion() {
+async fn an_adopted_role_whose_tags_are_stripped_is_retained_on_deletion() {
     let world = InProcess::new();
     world.roles.put("shared", |_| {});
     let mut spec = shared("a");
@@ -279,7 +279,7 @@ async fn an_adopted_role_whose_tags_are_stripped_is_still_kept_on_deletion() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_role_of_a_predecessor_goes_with_the_resource_that_could_not_claim_it() {
+async fn the_role_of_a_predecessor_is_deleted_with_the_waiting_resource() {
     let world = InProcess::new();
     world.roles.put_owned("ns-events", CLUSTER, "ns/events", "former");
     world.roles.fail(Action::TagRole, ErrorKind::AccessDenied);

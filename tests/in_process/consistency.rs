@@ -12,7 +12,7 @@ fn creations(world: &InProcess) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_that_is_not_visible_yet_is_neither_created_again_nor_called_lost() {
+async fn a_role_that_is_not_visible_yet_is_neither_recreated_nor_reported_lost() {
     let world = InProcess::new();
     world.roles.hold_reads();
     world.apply("events", &kinesis_spec("s"));
@@ -31,7 +31,7 @@ async fn a_role_that_is_not_visible_yet_is_neither_created_again_nor_called_lost
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_that_is_not_visible_yet_is_not_left_behind_when_its_resource_is_deleted() {
+async fn a_role_that_is_not_visible_yet_is_deleted_with_its_resource() {
     let world = InProcess::new();
     world.roles.hold_reads();
     world.apply("events", &kinesis_spec("s"));
@@ -44,7 +44,7 @@ async fn a_role_that_is_not_visible_yet_is_not_left_behind_when_its_resource_is_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_that_is_gone_is_created_again_by_the_next_resync() {
+async fn a_deleted_role_is_recreated_by_the_next_resync() {
     let world = InProcess::new();
     world.apply("events", &kinesis_spec("s"));
     world.synced("events").await;
@@ -58,7 +58,7 @@ async fn a_role_that_is_gone_is_created_again_by_the_next_resync() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_write_that_failed_but_was_made_is_not_taken_for_unmade() {
+async fn a_failed_answer_to_a_write_that_happened_is_handled() {
     let world = InProcess::new();
     world.apply("events", &kinesis_spec("one"));
     world.synced("events").await;
@@ -77,7 +77,7 @@ async fn a_write_that_failed_but_was_made_is_not_taken_for_unmade() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edit_back_is_not_taken_for_done_because_of_a_read_that_is_older_than_the_edit() {
+async fn a_reverted_edit_is_applied_despite_a_stale_read() {
     let world = InProcess::new();
     world.apply("events", &kinesis_spec("one"));
     world.synced("events").await;
@@ -97,7 +97,7 @@ async fn an_edit_back_is_not_taken_for_done_because_of_a_read_that_is_older_than
 }
 
 #[tokio::test(start_paused = true)]
-async fn edit_upon_edit_just_after_a_start_does_not_make_ready_wait_for_ever() {
+async fn repeated_edits_right_after_startup_become_ready() {
     let mut world = InProcess::new();
     let mut spec = kinesis_spec("s");
     world.apply("events", &spec);
@@ -135,7 +135,7 @@ async fn after_a_restart_nothing_is_written_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resource_that_never_had_a_role_is_deleted_right_after_a_start() {
+async fn a_resource_that_never_had_a_role_is_deleted_right_after_startup() {
     let mut world = InProcess::new();
     world.roles.put("ns-foreign", |_| {});
     world.apply("foreign", &kinesis_spec("s"));
@@ -158,7 +158,7 @@ async fn a_resource_that_never_had_a_role_is_deleted_right_after_a_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_that_an_earlier_process_may_have_made_is_waited_for_before_its_resource_goes() {
+async fn deletion_waits_for_a_role_that_an_earlier_process_may_have_created() {
     let mut world = InProcess::new();
     world.apply("events", &kinesis_spec("s"));
     world.synced("events").await;
@@ -174,7 +174,7 @@ async fn a_role_that_an_earlier_process_may_have_made_is_waited_for_before_its_r
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_is_older_than_the_role_leads_to_a_look_and_to_no_write() {
+async fn a_stale_list_leads_to_a_read_and_no_write() {
     let world = InProcess::new();
     world.apply("events", &kinesis_spec("s"));
     world.synced("events").await;

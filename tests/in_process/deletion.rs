@@ -7,7 +7,7 @@ use streamrole::role::{Action, ErrorKind};
 use support::in_process::{InProcess, NAMESPACE, kinesis_spec};
 
 #[tokio::test(start_paused = true)]
-async fn deleting_the_resource_deletes_the_role_and_one_that_is_gone_holds_nothing() {
+async fn deletion_deletes_the_role_and_succeeds_if_it_is_already_gone() {
     let world = InProcess::new();
     for name in ["there", "gone"] {
         world.apply(name, &kinesis_spec("s"));
@@ -23,7 +23,7 @@ async fn deleting_the_resource_deletes_the_role_and_one_that_is_gone_holds_nothi
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_role_of_a_resource_that_its_finalizer_could_not_hold_goes_too() {
+async fn the_role_is_deleted_even_if_the_finalizer_was_removed() {
     let world = InProcess::new();
     world.apply("events", &kinesis_spec("s"));
     world.synced("events").await;
@@ -38,7 +38,7 @@ async fn the_role_of_a_resource_that_its_finalizer_could_not_hold_goes_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retain_keeps_the_role_without_our_tags() {
+async fn retain_keeps_the_role_and_removes_our_tags() {
     let world = InProcess::new();
     let mut spec = kinesis_spec("s");
     spec["deletionPolicy"] = json!("Retain");
@@ -54,7 +54,7 @@ async fn retain_keeps_the_role_without_our_tags() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_policy_that_someone_added_goes_with_the_role_when_policies_are_exclusive() {
+async fn an_undeclared_policy_is_deleted_with_the_role_under_exclusive_policies() {
     let world = InProcess::new();
     let mut spec = kinesis_spec("s");
     spec["exclusivePolicies"] = json!(true);
@@ -90,7 +90,7 @@ async fn a_blocked_deletion_continues_when_the_spec_allows_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resource_whose_credentials_no_longer_work_says_so_and_can_be_abandoned() {
+async fn a_resource_without_working_credentials_reports_it_and_can_be_abandoned() {
     let world = InProcess::new();
     world.apply("events", &kinesis_spec("s"));
     world.synced("events").await;
@@ -107,7 +107,7 @@ async fn a_resource_whose_credentials_no_longer_work_says_so_and_can_be_abandone
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_whose_resource_others_release_is_reported_and_counted_until_it_is_back() {
+async fn a_role_whose_finalizer_others_removed_is_reported_and_counted_until_reclaimed() {
     let world = InProcess::new();
     for name in ["events", "other"] {
         world.apply(name, &kinesis_spec("s"));
@@ -144,7 +144,7 @@ async fn a_role_whose_resource_others_release_is_reported_and_counted_until_it_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_that_its_resource_only_reported_on_stays_and_is_reported() {
+async fn a_role_under_drift_policy_report_is_retained_and_reported() {
     let world = InProcess::new();
     let mut spec = kinesis_spec("s");
     world.apply("events", &spec);

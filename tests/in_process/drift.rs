@@ -83,7 +83,7 @@ async fn each_kind_of_drift_is_repaired_and_reported() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_kind_of_drift_is_listed_where_nothing_may_be_written_and_makes_one_event() {
+async fn each_kind_of_drift_is_listed_under_report_and_makes_one_event() {
     for (kind, path) in KINDS {
         let world = InProcess::new();
         let mut spec = spec();

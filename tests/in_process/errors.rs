@@ -67,7 +67,7 @@ async fn each_kind_of_error_has_its_reason_remedy_and_conditions_and_recovers() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_class_of_retry_comes_back_when_it_should() {
+async fn each_class_of_retry_is_retried_on_time() {
     for kind in KINDS {
         let world = InProcess::new();
         world.roles.fail(Action::PutRolePolicy, kind);
@@ -94,7 +94,7 @@ async fn each_class_of_retry_comes_back_when_it_should() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_the_user_is_tried_at_once_when_the_spec_changes() {
+async fn a_stalled_resource_is_reconciled_immediately_when_the_spec_changes() {
     let world = InProcess::new();
     world.roles.fail(Action::CreateRole, ErrorKind::Rejected);
     world.apply("events", &kinesis_spec("s"));
@@ -107,7 +107,7 @@ async fn what_waits_for_the_user_is_tried_at_once_when_the_spec_changes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_iam_does_not_know_for_two_minutes_is_not_there_and_waits_for_a_change() {
+async fn a_principal_or_boundary_unknown_for_two_minutes_waits_for_a_change() {
     for kind in [ErrorKind::InvalidPrincipal, ErrorKind::MissingBoundary] {
         let world = InProcess::new();
         world.roles.fail(Action::CreateRole, kind);

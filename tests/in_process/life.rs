@@ -79,7 +79,7 @@ async fn a_paused_resource_is_neither_written_nor_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_are_answered_and_at_least_ten_seconds_apart() {
+async fn requested_reconciles_are_at_least_ten_seconds_apart() {
     let world = InProcess::new();
     world.apply("events", &kinesis_spec("s"));
     world.synced("events").await;
@@ -115,7 +115,7 @@ async fn an_undeclared_policy_is_reported_and_blocks_a_deletion_until_it_is_gone
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_does_not_fit_the_types_says_so_and_is_served_once_it_fits() {
+async fn an_unreadable_object_is_reported_and_reconciled_once_fixed() {
     let world = InProcess::new();
     let mut spec = kinesis_spec("s");
     spec["driftPolicy"] = json!("Sometimes");

@@ -35,7 +35,7 @@ fn with(changes: &[(&str, Value)]) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_each_state_says_is_what_was_accepted() {
+async fn the_message_of_each_state_matches_its_snapshot() {
     let mut text = String::new();
 
     let world = InProcess::new();

@@ -14,7 +14,7 @@ fn spec(world: &World, arn: &str) -> Value {
 const ELSEWHERE: &str = "arn:aws:kinesis:us-east-1:444455556666:stream/events";
 
 #[tokio::test]
-async fn a_stream_of_another_account_is_named_with_both_accounts_and_nothing_is_written() {
+async fn a_stream_of_another_account_is_reported_with_both_accounts_and_nothing_is_written() {
     let world = World::new("wrong-account").await;
     world.apply("events", &spec(&world, ELSEWHERE)).await;
     let resource = world.sees("events", "False", "WrongAccount").await;
@@ -60,7 +60,7 @@ async fn a_stream_of_another_partition_is_the_wrong_account_too_and_can_be_delet
 }
 
 #[tokio::test]
-async fn where_sts_is_away_the_first_role_tells_the_account_and_a_wrong_one_is_removed_again() {
+async fn without_sts_the_first_role_reveals_the_account_and_a_wrong_one_is_deleted() {
     let mut world = World::without_controller("no-sts").await;
     world.proxy.without_sts();
     world.start_controller().await;
@@ -88,7 +88,7 @@ async fn where_sts_is_away_the_first_role_tells_the_account_and_a_wrong_one_is_r
 }
 
 #[tokio::test]
-async fn the_role_that_the_controller_runs_as_is_refused_to_every_resource() {
+async fn the_controllers_own_role_is_rejected_for_every_resource() {
     let mut world = World::without_controller("own-role").await;
     let role = world.role("controller");
     world.create_foreign_role(&role).await;

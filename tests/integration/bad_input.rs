@@ -17,7 +17,7 @@ fn with(changes: Value) -> Value {
 }
 
 #[tokio::test]
-async fn every_bad_spec_is_refused_naming_the_field() {
+async fn every_bad_spec_is_rejected_naming_the_field() {
     let world = World::without_controller("bad-input").await;
     let kinesis = kinesis_arn("events");
     let firehose = "arn:aws:firehose:us-east-1:111122223333:deliverystream/events";
@@ -300,7 +300,7 @@ fn tagged(key: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_arn_is_judged_field_by_field() {
+async fn an_arn_is_checked_field_by_field() {
     let world = World::without_controller("bad-arn").await;
     let kinesis: &[&str] = &["spec.destination.kinesisStreamArn", "arn:aws:kinesis:"];
     let firehose: &[&str] = &["spec.destination.firehoseDeliveryStreamArn", "arn:aws:firehose:"];
@@ -426,7 +426,7 @@ async fn an_arn_is_judged_field_by_field() {
 }
 
 #[tokio::test]
-async fn paths_hold_nothing_that_a_policy_reads_as_more_than_a_name() {
+async fn paths_contain_no_policy_wildcards_or_variables() {
     let world = World::without_controller("bad-path").await;
     let path: &[&str] = &["spec.path", "/streaming/"];
     let boundary: &[&str] = &["spec.permissionsBoundaryArn", "managed policy"];
@@ -453,7 +453,7 @@ async fn paths_hold_nothing_that_a_policy_reads_as_more_than_a_name() {
 }
 
 #[tokio::test]
-async fn a_reserved_tag_key_is_refused_in_any_disguise_and_no_key_ends_in_white_space() {
+async fn a_reserved_tag_key_is_rejected_in_every_disguise_and_so_is_outer_white_space() {
     let world = World::without_controller("bad-tags").await;
     let reserved: &[&str] = &["spec.tags", "reserved"];
     let space: &[&str] = &["spec.tags", "white space"];
@@ -495,7 +495,7 @@ async fn a_reserved_tag_key_is_refused_in_any_disguise_and_no_key_ends_in_white_
 }
 
 #[tokio::test]
-async fn what_is_good_is_accepted() {
+async fn valid_specs_are_accepted() {
     let world = World::without_controller("good-input").await;
     let regions = [
         ("aws", "mx-central-1"),
@@ -566,7 +566,7 @@ async fn what_is_good_is_accepted() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_changed_later_is_refused_with_what_to_do_instead() {
+async fn immutable_fields_are_rejected_with_what_to_do_instead() {
     let world = World::without_controller("immutable").await;
     let spec = world.kinesis_spec("events");
     world.apply("events", &spec).await;
@@ -589,7 +589,7 @@ async fn what_cannot_be_changed_later_is_refused_with_what_to_do_instead() {
 }
 
 #[tokio::test]
-async fn a_name_that_would_not_fit_a_tag_is_refused() {
+async fn a_name_that_does_not_fit_a_tag_is_rejected() {
     let world = World::without_controller("long-name").await;
     let error = world.try_apply(&"x".repeat(193), &world.kinesis_spec("events")).await;
     let message = error.expect_err("should be refused").to_string();
@@ -604,7 +604,7 @@ async fn an_explicit_null_means_the_default_where_there_is_one() {
 }
 
 #[tokio::test]
-async fn what_only_the_controller_can_check_ends_stalled_and_changes_nothing_on_aws() {
+async fn specs_that_only_the_controller_can_check_stall_and_change_nothing() {
     let world = World::new("invalid-spec").await;
     for (name, one, other) in [
         ("case", "Team", "team"),

@@ -145,7 +145,7 @@ async fn lists(iam: &Client, role: &str) -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
-async fn the_iam_of_the_benchmark_tells_what_moto_tells() {
+async fn the_benchmarks_iam_answers_as_moto_does() {
     let memory = MemoryIam::start(Duration::ZERO).await.unwrap();
     let by_memory = told_by(&iam_at(memory.url()), "conformance").await;
     let by_moto = told_by(&iam_at(stack().await.iam_url()), "conformance").await;
@@ -155,7 +155,7 @@ async fn the_iam_of_the_benchmark_tells_what_moto_tells() {
 }
 
 #[tokio::test]
-async fn the_iam_of_the_benchmark_keeps_what_moto_does_not() {
+async fn the_benchmarks_iam_stores_what_moto_does_not() {
     let memory = MemoryIam::start(Duration::ZERO).await.unwrap();
     let iam = iam_at(memory.url());
     for role in ["a", "b", "c"] {

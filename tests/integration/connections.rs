@@ -66,7 +66,7 @@ fn spec(world: &World, description: &str) -> Value {
 }
 
 #[tokio::test]
-async fn connections_that_die_in_silence_blind_no_watch_and_hold_no_write_for_long() {
+async fn silently_broken_connections_are_detected() {
     let (world, tunnel) = through_a_tunnel("silence").await;
     world.apply("events", &spec(&world, "1")).await;
     world.ready("events").await;
@@ -89,7 +89,7 @@ async fn connections_that_die_in_silence_blind_no_watch_and_hold_no_write_for_lo
 }
 
 #[tokio::test]
-async fn an_api_server_that_is_away_is_said_once_and_shown_by_readyz() {
+async fn an_unreachable_api_server_is_logged_once_and_fails_readyz() {
     let (world, tunnel) = through_a_tunnel("api-away").await;
     world.apply("events", &spec(&world, "1")).await;
     world.ready("events").await;
@@ -118,7 +118,7 @@ async fn an_api_server_that_is_away_is_said_once_and_shown_by_readyz() {
 }
 
 #[tokio::test]
-async fn readyz_turns_while_the_api_server_is_silent_and_back() {
+async fn readyz_fails_while_the_api_server_is_silent_and_recovers() {
     let world = World::without_controller("readyz-silent").await;
     // A leader would end after losing its Lease.
     let (world, tunnel) = with_a_tunnel(world, None).await;
@@ -154,7 +154,7 @@ async fn bind(world: &World, namespace: &str, account: &str) {
 }
 
 #[tokio::test]
-async fn with_rights_in_one_namespace_of_two_that_one_is_served_and_the_other_once_it_is_allowed() {
+async fn a_denied_namespace_is_served_once_it_is_allowed() {
     let mut world = World::without_controller("one-of-two").await;
     let other = World::without_controller("two-of-two").await;
     let accounts: Api<ServiceAccount> = Api::namespaced(world.client.clone(), &world.namespace);

@@ -114,7 +114,7 @@ async fn a_login_profile_and_an_external_process_work() {
 const LOGIN_SHA256: &str = "70c1a7686b6d0363ae5c34a6cf67ec63a41ac761448d908284af63a70d5f5cb7";
 
 #[tokio::test]
-async fn keys_in_a_file_that_are_rotated_cost_no_role_more_than_one_refused_call() {
+async fn rotated_keys_in_a_file_cost_each_role_at_most_one_rejected_call() {
     let mut world = World::without_controller("key-rotation").await;
     let folder = folder("key-rotation");
     let file = folder.path().join("credentials");
@@ -192,7 +192,7 @@ fn web_identity(world: &World, token: &Path) -> ControllerOptions {
 }
 
 #[tokio::test]
-async fn an_sts_that_is_away_is_waited_for_without_a_storm_and_nobody_has_to_act() {
+async fn an_sts_outage_is_waited_out_without_a_storm() {
     let mut world = World::resyncing_later("sts-away").await;
     let folder = folder("token");
     let token = folder.path().join("token");
@@ -238,7 +238,7 @@ async fn an_sts_that_is_away_is_waited_for_without_a_storm_and_nobody_has_to_act
 }
 
 #[tokio::test]
-async fn the_wait_at_the_start_says_the_cause_in_a_line_and_once() {
+async fn the_wait_at_startup_logs_its_cause_once_in_one_line() {
     let mut world = World::without_controller("sts-start").await;
     let folder = folder("token");
     let token = folder.path().join("token");
@@ -274,7 +274,7 @@ async fn the_wait_at_the_start_says_the_cause_in_a_line_and_once() {
 }
 
 #[tokio::test]
-async fn an_empty_region_is_said_and_the_next_variable_counts() {
+async fn an_empty_region_is_reported_and_the_next_variable_is_used() {
     let world = World::without_controller("region").await;
     let empty = [("AWS_REGION", Some("")), ("AWS_DEFAULT_REGION", Some(""))];
     let (is_well, said) = checked(world.proxy.url(), &empty).await;

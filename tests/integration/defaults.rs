@@ -46,7 +46,7 @@ async fn every_role_gets_the_default_tags_and_names_begin_with_the_prefix() {
 }
 
 #[test]
-fn a_default_that_no_role_can_have_is_refused_at_the_start() {
+fn an_impossible_default_is_rejected_at_startup() {
     for (flags, words) in [
         (["--default-tag", "team"], "KEY=VALUE"),
         (["--default-tag", "aws:team=x"], "reserved"),

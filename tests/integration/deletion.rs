@@ -18,7 +18,7 @@ async fn deleting_the_resource_deletes_the_role() {
 }
 
 #[tokio::test]
-async fn the_role_of_a_resource_that_its_finalizer_could_not_hold_goes_too() {
+async fn the_role_is_deleted_even_if_the_finalizer_was_removed() {
     let world = World::new("vanished").await;
     let role = world.role("events");
     world.apply("events", &world.kinesis_spec("events")).await;
@@ -54,7 +54,7 @@ async fn the_role_of_a_resource_that_its_finalizer_could_not_hold_goes_too() {
 }
 
 #[tokio::test]
-async fn a_resource_that_takes_the_place_of_one_that_vanished_has_its_role_back() {
+async fn a_recreated_resource_reclaims_the_role_of_an_orphaning_deletion() {
     let world = World::new("vanished-recreated").await;
     let role = world.role("events");
     world.apply("events", &world.kinesis_spec("events")).await;
@@ -87,7 +87,7 @@ async fn a_resource_that_takes_the_place_of_one_that_vanished_has_its_role_back(
 }
 
 #[tokio::test]
-async fn a_resource_whose_credentials_no_longer_work_says_so_and_can_be_let_go() {
+async fn a_resource_without_working_credentials_reports_it_and_can_be_abandoned() {
     let world = World::new("abandon").await;
     let role = world.role("events");
     world.apply("events", &world.kinesis_spec("events")).await;

@@ -126,7 +126,7 @@ fn spec(world: &World, kind: &str) -> Value {
 }
 
 #[tokio::test]
-async fn each_kind_of_drift_is_repaired_and_told() {
+async fn each_kind_of_drift_is_repaired_and_reported() {
     let world = World::resyncing("each-drift").await;
     let mut before = BTreeMap::new();
     for kind in KINDS {

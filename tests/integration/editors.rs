@@ -36,7 +36,7 @@ async fn description(world: &World) -> String {
 }
 
 #[tokio::test]
-async fn two_field_managers_and_the_controller_never_meet() {
+async fn two_field_managers_and_the_controller_do_not_conflict() {
     let world = World::new("managers").await;
     let role = world.role("events");
     apply_as(&world, "platform", world.kinesis_spec("events")).await.unwrap();
@@ -71,7 +71,7 @@ async fn two_field_managers_and_the_controller_never_meet() {
 }
 
 #[tokio::test]
-async fn an_edit_by_hand_changes_the_role_and_what_git_says_comes_back_and_can_be_pruned() {
+async fn a_manual_edit_is_reverted_by_gitops_and_the_resource_can_be_pruned() {
     let world = World::new("healed").await;
     let file = stack().await.scratch("healed.yaml");
     std::fs::write(&file, in_git(&world, "of-git")).unwrap();
@@ -118,7 +118,7 @@ async fn an_edit_by_hand_changes_the_role_and_what_git_says_comes_back_and_can_b
 }
 
 #[tokio::test]
-async fn an_edit_is_told_before_iam_has_answered() {
+async fn an_edit_is_acknowledged_before_iam_answers() {
     let world = World::new("slow-edit").await;
     let mut spec = world.kinesis_spec("events");
     world.apply("events", &spec).await;
@@ -154,7 +154,7 @@ async fn edit(resources: &Api<PinpointEventStreamRole>, name: &str, text: &str) 
 }
 
 #[tokio::test]
-async fn an_edit_is_told_while_all_workers_wait_for_iam_and_so_is_an_edit_of_that_edit() {
+async fn edits_are_acknowledged_while_all_workers_wait_for_iam() {
     let mut world = World::without_controller("slow-edits").await;
     let options = ControllerOptions { concurrency: 1, ..world.options() };
     world.controller = Some(Controller::start(stack().await, &options).unwrap());
@@ -178,7 +178,7 @@ async fn an_edit_is_told_while_all_workers_wait_for_iam_and_so_is_an_edit_of_tha
 }
 
 #[tokio::test]
-async fn what_was_edited_while_the_role_was_written_is_never_called_ready_for_the_edit_before() {
+async fn an_edit_during_a_write_is_never_reported_ready_for_the_earlier_generation() {
     let world = World::new("edit-of-edit").await;
     world.apply("events", &world.kinesis_spec("events")).await;
     let settled = version(&world.ready("events").await);
@@ -216,7 +216,7 @@ async fn what_was_edited_while_the_role_was_written_is_never_called_ready_for_th
 }
 
 #[tokio::test]
-async fn a_watch_prints_each_state_once_and_a_request_can_be_waited_for() {
+async fn kubectl_watch_prints_each_state_once_and_kubectl_wait_works() {
     let world = World::resyncing("watched").await;
     world.apply("before", &world.kinesis_spec("before")).await;
     world.ready("before").await;
@@ -274,7 +274,7 @@ async fn a_watch_prints_each_state_once_and_a_request_can_be_waited_for() {
 }
 
 #[tokio::test]
-async fn a_failure_that_is_tried_again_and_again_makes_one_event_until_it_changes() {
+async fn a_repeated_failure_makes_one_event_until_it_changes() {
     let mut world = World::resyncing_later("storm").await;
     let denied = |message| Fault::answer(403, "AccessDenied", message);
     world.proxy.inject("CreateRole", None, denied("not authorized to perform: iam:CreateRole"));

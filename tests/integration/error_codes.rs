@@ -220,7 +220,7 @@ async fn check(row: &Row) {
 }
 
 #[tokio::test]
-async fn what_was_written_before_a_refusal_is_told_and_a_requested_reconcile_tries_again() {
+async fn a_partial_write_is_reported_and_a_requested_reconcile_retries() {
     let mut world = World::without_controller("refused").await;
     let words = "This policy contains invalid Json";
     world.proxy.inject("PutRolePolicy", None, Fault::answer(400, "MalformedPolicyDocument", words));

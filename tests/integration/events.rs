@@ -14,7 +14,7 @@ const RESOURCES: usize = 1100;
 const PATIENCE: std::time::Duration = std::time::Duration::from_mins(2);
 
 #[tokio::test]
-async fn an_events_endpoint_that_hangs_holds_up_no_reconcile() {
+async fn a_hanging_events_endpoint_delays_no_reconcile() {
     let mut world = World::without_controller("events-hang").await;
     let way = KubeProxy::start(stack().await).await.unwrap();
     way.hold("POST", "/events");

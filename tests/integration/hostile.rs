@@ -339,7 +339,7 @@ pub(crate) async fn live(world: &World, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn no_live_role_of_others_is_changed_or_shown() {
+async fn no_foreign_role_is_changed_or_shown() {
     let world = World::new(NAMESPACE).await;
     let cluster = world.cluster_id().await;
     let name = |number: usize| format!("l{number:02}");

@@ -86,7 +86,7 @@ fn body_of(action: &str, result: &str) -> Fault {
 }
 
 #[tokio::test]
-async fn odd_documents_on_a_role_are_reported_in_readable_lines_and_left_alone() {
+async fn odd_documents_are_reported_in_readable_lines_and_unchanged() {
     let world = World::new("odd-documents").await;
     let documents = documents();
     for (name, _) in &documents {
@@ -126,7 +126,7 @@ fn texts() -> [(&'static str, String); 5] {
 }
 
 #[tokio::test]
-async fn odd_names_of_policies_and_descriptions_are_told_in_readable_lines() {
+async fn odd_policy_names_and_descriptions_are_reported_in_readable_lines() {
     let world = World::new("odd-names").await;
     for (name, _) in texts() {
         world.apply(name, &world.kinesis_spec(name)).await;
@@ -189,7 +189,7 @@ async fn recreate(world: &World, name: &str, tags: &[(&str, &str)]) {
 }
 
 #[tokio::test]
-async fn another_role_under_the_name_of_one_s_own_is_not_taken_for_it() {
+async fn a_replaced_role_of_the_same_name_is_foreign() {
     let world = World::new("recreated-role").await;
     let cluster = world.cluster_id().await;
     let cluster = cluster.as_str();

@@ -25,7 +25,7 @@ fn finalizers(many: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn metadata_of_any_size_costs_a_resource_no_more_calls_than_a_plain_one() {
+async fn metadata_of_any_size_costs_no_extra_calls() {
     let world = World::resyncing("huge-metadata").await;
     let labels: serde_json::Map<_, _> =
         (0..4000).map(|n| (format!("example.com/{n:050}"), "x".repeat(63).into())).collect();
@@ -61,7 +61,7 @@ async fn metadata_of_any_size_costs_a_resource_no_more_calls_than_a_plain_one() 
 }
 
 #[tokio::test]
-async fn finalizers_by_the_thousand_keep_no_resource_from_its_role_and_no_role_alive() {
+async fn thousands_of_finalizers_block_neither_creation_nor_deletion() {
     let world = World::new("many-finalizers").await;
     // Present before the controller's own, and added after it.
     let metadata = json!({"name": "before", "finalizers": finalizers(5000)});
@@ -88,7 +88,7 @@ async fn finalizers_by_the_thousand_keep_no_resource_from_its_role_and_no_role_a
 }
 
 #[tokio::test]
-async fn any_value_of_the_annotation_but_false_pauses_and_is_told_in_one_line() {
+async fn any_annotation_value_but_false_pauses_and_is_printed_in_one_line() {
     let world = World::new("odd-pause").await;
     let long = "x".repeat(200_000);
     let pauses = [
@@ -151,7 +151,7 @@ async fn create_role(world: &World, role: &str, tags: Tags<'_>) -> String {
 
 /// Without the policy for adoption.
 #[tokio::test]
-async fn a_forged_role_id_gives_no_role_that_iam_was_not_told_to_give() {
+async fn a_forged_role_id_claims_no_role() {
     let mut world = World::under("forged-id", &[CONTROLLER_POLICY]).await;
     let cluster = world.cluster_id().await;
     let uid = ("uid", "00000000-0000-0000-0000-000000000000");
@@ -199,7 +199,7 @@ async fn a_forged_role_id_gives_no_role_that_iam_was_not_told_to_give() {
 
 /// A role of this cluster carries its tag, so IAM cannot distinguish which resource in the cluster owns it.
 #[tokio::test]
-async fn a_forged_role_id_gives_only_what_this_cluster_left_behind() {
+async fn a_forged_role_id_claims_only_orphans_of_this_cluster() {
     let mut world = World::under("forged-left", &[CONTROLLER_POLICY]).await;
     let cluster = world.cluster_id().await;
     let uid = ("uid", "00000000-0000-0000-0000-000000000000");
@@ -218,7 +218,7 @@ async fn a_forged_role_id_gives_only_what_this_cluster_left_behind() {
 }
 
 #[tokio::test]
-async fn a_forged_status_is_no_reason_to_believe_in_a_role() {
+async fn a_forged_status_proves_no_ownership() {
     let mut world = World::resyncing_later("forged-words").await;
     let time = "2026-11-23T00:00:00Z";
     let synced = |generation: i64| {

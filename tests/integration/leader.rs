@@ -34,7 +34,7 @@ fn hold_lease(way: &KubeProxy) {
 }
 
 #[tokio::test]
-async fn a_leader_that_is_asked_to_stop_hands_over_to_the_one_that_stood_by() {
+async fn a_terminating_leader_hands_over_to_the_standby() {
     let world = world("hands-over").await;
     let first = Replica::start(&world).await;
     first.leads().await;
@@ -59,7 +59,7 @@ async fn a_leader_that_is_asked_to_stop_hands_over_to_the_one_that_stood_by() {
 }
 
 #[tokio::test]
-async fn a_leader_that_stops_with_a_call_under_way_does_not_give_the_lease_back() {
+async fn a_leader_that_stops_during_a_call_keeps_the_lease() {
     let world = world("stops-amid-call").await;
     let first = Replica::start(&world).await;
     first.leads().await;
@@ -79,7 +79,7 @@ async fn a_leader_that_stops_with_a_call_under_way_does_not_give_the_lease_back(
 }
 
 #[tokio::test]
-async fn a_leader_that_was_stopped_for_a_while_makes_no_call_once_it_goes_on() {
+async fn a_suspended_leader_makes_no_call_once_resumed() {
     let world = world("stopped-leader").await;
     let stale = Replica::start(&world).await;
     stale.leads().await;
@@ -108,7 +108,7 @@ async fn a_leader_that_was_stopped_for_a_while_makes_no_call_once_it_goes_on() {
 }
 
 #[tokio::test]
-async fn a_leader_that_cannot_renew_its_lease_stops_before_another_begins() {
+async fn a_leader_that_cannot_renew_stops_before_another_starts() {
     let world = world("cut-off-leader").await;
     let tunnel = Tunnel::open(&stack().await.kube_address()).await.unwrap();
     let kubeconfig = stack().await.controller_kubeconfig_by_way_of(tunnel.address()).unwrap();
@@ -134,7 +134,7 @@ async fn a_leader_that_cannot_renew_its_lease_stops_before_another_begins() {
 }
 
 #[tokio::test]
-async fn a_status_that_was_held_up_on_its_way_does_not_cover_what_the_next_leader_said() {
+async fn a_delayed_status_does_not_overwrite_the_next_leaders() {
     let world = world("held-up-status").await;
     let way = KubeProxy::start(stack().await).await.unwrap();
     let old = Replica::by_way_of(&world, way.kubeconfig()).await;
@@ -159,7 +159,7 @@ async fn a_status_that_was_held_up_on_its_way_does_not_cover_what_the_next_leade
 }
 
 #[tokio::test]
-async fn a_lease_that_is_deleted_under_its_holder_lets_no_other_work_beside_it() {
+async fn a_deleted_lease_never_makes_two_leaders() {
     let world = world("deleted-lease").await;
     let way = KubeProxy::start(stack().await).await.unwrap();
     let others_way = KubeProxy::start(stack().await).await.unwrap();

@@ -17,7 +17,7 @@ fn from_page(document: &str, stream: &str) -> Value {
 }
 
 #[tokio::test]
-async fn applying_a_resource_makes_the_role_of_awss_page_and_then_says_ready() {
+async fn applying_a_resource_creates_the_documented_role_and_becomes_ready() {
     let world = World::new("create").await;
     let role = world.role("events");
     world.apply("events", &world.kinesis_spec("events")).await;
@@ -52,7 +52,7 @@ async fn applying_a_resource_makes_the_role_of_awss_page_and_then_says_ready() {
 }
 
 #[tokio::test]
-async fn everything_that_a_spec_can_say_is_on_the_role() {
+async fn every_spec_field_reaches_the_role() {
     let world = World::new("whole-spec").await;
     let role = world.role("events");
     let boundary = "arn:aws:iam::111122223333:policy/boundary";
@@ -102,7 +102,7 @@ async fn a_resource_without_a_role_name_gets_one_from_its_namespace_and_name() {
 }
 
 #[tokio::test]
-async fn an_edit_changes_the_role_and_ready_speaks_of_the_new_generation() {
+async fn an_edit_changes_the_role_and_ready_observes_the_new_generation() {
     let world = World::new("edit").await;
     let role = world.role("events");
     let mut spec = world.kinesis_spec("events");
@@ -154,7 +154,7 @@ async fn an_edit_changes_the_role_and_ready_speaks_of_the_new_generation() {
 }
 
 #[tokio::test]
-async fn a_reconcile_can_be_asked_for_and_the_status_says_that_it_was_done() {
+async fn a_requested_reconcile_is_acknowledged_in_the_status() {
     let world = World::new("requested").await;
     let role = world.role("events");
     world.apply("events", &world.kinesis_spec("events")).await;

@@ -9,7 +9,7 @@ use support::world::{World, condition, ready, stack};
 const HOST: &str = "iam.aws.example";
 
 #[tokio::test]
-async fn aws_is_asked_by_way_of_the_proxy_under_the_certificates_that_are_named() {
+async fn aws_is_called_through_the_proxy_with_the_given_certificates() {
     let world = World::without_controller("tls").await;
     let target = world.proxy.url().strip_prefix("http://").unwrap();
     let front = TlsFront::open(HOST, target).await.unwrap();
@@ -41,7 +41,7 @@ async fn aws_is_asked_by_way_of_the_proxy_under_the_certificates_that_are_named(
 }
 
 #[tokio::test]
-async fn the_agent_on_the_node_is_asked_for_credentials_directly() {
+async fn the_node_agent_is_called_without_the_proxy() {
     let world = World::without_controller("agent").await;
     let credentials = serde_json::json!({
         "AccessKeyId": "agent", "SecretAccessKey": "s", "Token": "t",
@@ -62,7 +62,7 @@ async fn the_agent_on_the_node_is_asked_for_credentials_directly() {
 }
 
 #[tokio::test]
-async fn the_cluster_is_asked_by_way_of_the_proxy_of_the_kubeconfig_or_of_the_environment() {
+async fn the_cluster_is_called_through_the_proxy_of_the_kubeconfig_or_environment() {
     let mut world = World::without_controller("cluster-proxy").await;
     let stack = stack().await;
     let direct = std::fs::read_to_string(stack.controller_kubeconfig()).unwrap();
@@ -113,7 +113,7 @@ async fn the_cluster_is_asked_by_way_of_the_proxy_of_the_kubeconfig_or_of_the_en
 }
 
 #[tokio::test]
-async fn what_something_on_the_way_answers_is_no_word_of_iams() {
+async fn answers_of_middleboxes_are_not_iams() {
     let mut world = World::without_controller("middlebox").await;
     let faults = [401, 403, 404, 407, 413].map(|status| (status, Fault::Page { status }));
     let coded = (403, Fault::answer(403, "WebRequestBlocked", "by the firewall"));

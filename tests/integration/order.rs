@@ -42,7 +42,7 @@ fn is_within(less: &Moment, more: &Moment) -> bool {
 }
 
 #[tokio::test]
-async fn no_moment_of_an_update_grants_more_than_before_or_after_it() {
+async fn no_step_of_an_update_grants_more_than_before_or_after_it() {
     let world = World::new("moments").await;
     let account = |region: &str| json!({"accountId": "111122223333", "region": region});
     let stream = |name: &str| json!({"kinesisStreamArn": support::world::kinesis_arn(name)});

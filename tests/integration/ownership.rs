@@ -7,7 +7,7 @@ use support::{eventually, http_get};
 use support::world::World;
 
 #[tokio::test]
-async fn whoever_writes_the_status_cannot_have_ownership_tags_taken_off() {
+async fn a_status_writer_cannot_have_ownership_tags_removed() {
     let world = World::resyncing("forged-status").await;
     let role = world.role("events");
     world.apply("events", &world.kinesis_spec("events")).await;
@@ -57,7 +57,7 @@ async fn whoever_writes_the_status_cannot_have_ownership_tags_taken_off() {
 }
 
 #[tokio::test]
-async fn a_role_whose_resource_others_let_go_is_told_of_and_counted() {
+async fn a_role_whose_finalizer_others_removed_is_reported_and_counted() {
     let world = World::resyncing("orphans").await;
     let role = world.role("events");
     world.apply("events", &world.kinesis_spec("events")).await;

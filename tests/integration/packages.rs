@@ -77,7 +77,7 @@ const ALL: [&str; 10] = [
 ];
 
 #[tokio::test]
-async fn the_api_server_takes_both_package_forms() {
+async fn the_api_server_accepts_both_packages() {
     let world = World::without_controller("packages").await;
     // The kinds of the Prometheus operator.
     for (kind, plural) in
@@ -119,7 +119,7 @@ async fn the_api_server_takes_both_package_forms() {
 }
 
 #[tokio::test]
-async fn the_pods_are_allowed_where_pod_security_is_restricted() {
+async fn the_pods_pass_restricted_pod_security() {
     let world = World::without_controller("pod-security").await;
     let namespaces: Api<Namespace> = Api::all(world.client.clone());
     let restricted =
@@ -143,7 +143,7 @@ async fn the_pods_are_allowed_where_pod_security_is_restricted() {
 }
 
 #[tokio::test]
-async fn the_binary_understands_the_arguments_of_both_package_forms() {
+async fn the_binary_accepts_the_arguments_of_both_packages() {
     let [controller, test] = pods(&documents("helm-default").await).try_into().unwrap();
     let [base] = pods(&documents("kustomize-base").await).try_into().unwrap();
     assert_eq!(arguments(controller), arguments(base));
@@ -170,7 +170,7 @@ async fn the_binary_understands_the_arguments_of_both_package_forms() {
 }
 
 #[tokio::test]
-async fn the_packages_ask_for_the_rights_that_the_code_needs_and_no_others() {
+async fn the_packages_grant_exactly_the_permissions_the_code_needs() {
     let everywhere: ClusterRole =
         serde_saphyr::from_str(include_str!("../../deploy/rbac/clusterrole.yaml")).unwrap();
     let everywhere = everywhere.rules.unwrap();
@@ -255,7 +255,7 @@ async fn refusal(user: &str, namespace: &str, arguments: &[&str]) -> Option<Stri
 }
 
 #[tokio::test]
-async fn only_those_who_are_given_it_are_authors_unless_all_editors_are() {
+async fn only_bound_users_are_authors_unless_aggregated_to_edit() {
     let world = World::without_controller("authors").await;
     let manifest = stack().await.scratch("authors.yaml");
     let sample = include_str!("../../deploy/samples/kinesis.yaml");
@@ -294,7 +294,7 @@ async fn only_those_who_are_given_it_are_authors_unless_all_editors_are() {
 }
 
 #[tokio::test]
-async fn both_package_forms_warn_of_a_missing_source_and_guard_the_port() {
+async fn both_packages_warn_of_a_missing_source_and_guard_the_port() {
     let shipped = include_str!("../../deploy/policies/source-warning.yaml");
     let [policy, binding]: [Value; 2] =
         serde_saphyr::from_multiple(shipped).unwrap().try_into().unwrap();

@@ -7,7 +7,7 @@ use support::{Fault, eventually};
 use support::world::{FOREIGN_TRUST, OTHER_POLICY, POLICY, World, kinesis_arn, ready, version};
 
 #[tokio::test]
-async fn policies_are_compared_by_meaning_so_nothing_loops_and_no_drift_is_missed() {
+async fn policies_are_compared_by_meaning() {
     let world = World::resyncing("peers-comparison").await;
     let role = world.role("events");
     world.apply("events", &world.kinesis_spec("events")).await;
@@ -32,7 +32,7 @@ async fn policies_are_compared_by_meaning_so_nothing_loops_and_no_drift_is_misse
 }
 
 #[tokio::test]
-async fn a_plus_stays_a_plus_in_names_documents_and_tags() {
+async fn a_plus_sign_survives_in_names_documents_and_tags() {
     let world = World::resyncing("peers-plus").await;
     let role = format!("{}+a", world.role("events"));
     let mut spec = world.kinesis_spec("events");
@@ -54,7 +54,7 @@ async fn a_plus_stays_a_plus_in_names_documents_and_tags() {
 }
 
 #[tokio::test]
-async fn a_tag_whose_value_or_case_changed_is_not_lost() {
+async fn a_tag_survives_a_change_of_value_or_case() {
     let world = World::new("peers-tags").await;
     let role = world.role("events");
     let mut spec = world.kinesis_spec("events");
@@ -91,8 +91,7 @@ async fn ready_is_not_written_before_the_permissions_policy_is_on_the_role() {
 }
 
 #[tokio::test]
-async fn a_role_that_was_there_before_is_not_deleted_with_the_resource_whatever_the_deletion_policy()
- {
+async fn an_adopted_role_is_retained_whatever_the_default_deletion_policy() {
     let world = World::new("peers-takeover").await;
     let role = world.role("events");
     world.create_foreign_role(&role).await;
@@ -111,7 +110,7 @@ async fn a_role_that_was_there_before_is_not_deleted_with_the_resource_whatever_
 }
 
 #[tokio::test]
-async fn after_a_crash_between_create_role_and_the_status_write_the_role_is_still_ones_own() {
+async fn after_a_crash_before_the_status_write_the_role_is_still_owned() {
     let mut world = World::without_controller("peers-crash").await;
     let role = world.role("events");
     world.proxy.inject("PutRolePolicy", Some(&role), Fault::Hang);
@@ -135,7 +134,7 @@ async fn after_a_crash_between_create_role_and_the_status_write_the_role_is_stil
 }
 
 #[tokio::test]
-async fn a_blocked_deletion_names_what_blocks_it_and_goes_on_once_that_is_removed() {
+async fn a_blocked_deletion_names_the_cause_and_resumes_once_it_is_removed() {
     let world = World::new("peers-conflict").await;
     let role = world.role("events");
     world.apply("events", &world.kinesis_spec("events")).await;

@@ -52,7 +52,7 @@ async fn all_work(world: &mut World) {
 }
 
 #[tokio::test]
-async fn the_shipped_policy_allows_all_that_the_controller_does_and_nothing_else() {
+async fn the_shipped_policy_allows_exactly_what_the_controller_does() {
     let mut world = World::under("all-work", &[CONTROLLER_POLICY]).await.resyncing_each_second();
     all_work(&mut world).await;
     let done: BTreeSet<_> =
@@ -117,7 +117,7 @@ async fn boundary(world: &World, role: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn under_a_demanded_boundary_it_is_replaced_together_with_permissions_that_narrow() {
+async fn with_a_required_boundary_it_is_replaced_with_narrower_permissions() {
     let world = bounded("rotation").await;
     let role = world.role("events");
     let mut spec = bounded_spec(&world);
@@ -135,7 +135,7 @@ async fn under_a_demanded_boundary_it_is_replaced_together_with_permissions_that
 }
 
 #[tokio::test]
-async fn under_a_demanded_boundary_a_role_that_was_changed_in_all_parts_is_repaired() {
+async fn with_a_required_boundary_a_role_changed_in_every_part_is_repaired() {
     let world = bounded("tampered").await;
     let role = world.role("events");
     let mut spec = bounded_spec(&world);
@@ -160,7 +160,7 @@ async fn under_a_demanded_boundary_a_role_that_was_changed_in_all_parts_is_repai
 }
 
 #[tokio::test]
-async fn under_a_demanded_boundary_a_role_with_another_one_is_adopted() {
+async fn with_a_required_boundary_a_role_with_another_one_is_adopted() {
     let world = bounded("bounded-adoption").await;
     let role = world.role("events");
     world.create_foreign_role(&role).await;
@@ -174,7 +174,7 @@ async fn under_a_demanded_boundary_a_role_with_another_one_is_adopted() {
 }
 
 #[tokio::test]
-async fn under_a_demanded_boundary_a_role_that_lost_it_is_deleted() {
+async fn with_a_required_boundary_a_role_that_lost_it_is_deleted() {
     let world = bounded("bounded-deletion").await;
     let role = world.role("events");
     world.apply("events", &bounded_spec(&world)).await;

@@ -125,7 +125,7 @@ async fn role_names_begin_with_the_prefix_of_the_namespace() {
 }
 
 #[tokio::test]
-async fn default_names_that_are_cut_are_judged_as_they_will_be() {
+async fn truncated_default_names_are_checked_in_truncated_form() {
     let policies = include_str!("../../deploy/policies/role-name-prefix.yaml");
     let namespace = "cut-names";
     let world = under(namespace, policies).await;
@@ -313,7 +313,7 @@ async fn roles_are_adopted_only_from_namespaces_that_are_labelled_for_it() {
 }
 
 #[tokio::test]
-async fn fields_that_destroy_need_a_label_each() {
+async fn each_destructive_field_needs_its_label() {
     let policies = include_str!("../../deploy/policies/destructive-fields.yaml");
     let world = under("destructive", policies).await;
     let spec = world.kinesis_spec("events");
@@ -359,7 +359,7 @@ async fn kubectl_apply(world: &World, spec: &Value, options: &[&str]) -> String 
 }
 
 #[tokio::test]
-async fn a_missing_source_is_warned_of_and_stored() {
+async fn a_missing_source_is_stored_with_a_warning() {
     let policies = include_str!("../../deploy/policies/source-warning.yaml");
     let world = under("source-warnings", policies).await;
     let without = world.kinesis_spec("events");
@@ -392,7 +392,7 @@ async fn a_missing_source_is_warned_of_and_stored() {
 }
 
 #[tokio::test]
-async fn every_role_says_who_may_use_it_and_what_was_there_before_can_still_go() {
+async fn new_roles_need_a_source_and_older_ones_can_be_deleted() {
     let mut world = World::without_controller("sources").await;
     world.start_controller().await;
     let spec = world.kinesis_spec("old");

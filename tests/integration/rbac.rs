@@ -199,7 +199,7 @@ impl Case {
 }
 
 #[test]
-fn what_goes_wrong_is_known_of_every_verb_that_is_asked_for() {
+fn every_checked_verb_has_its_consequence() {
     let rules = shipped();
     let asked: BTreeSet<_> = rules
         .iter()
@@ -214,7 +214,7 @@ fn what_goes_wrong_is_known_of_every_verb_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn each_verb_that_is_missing_at_the_start_is_said_by_its_name() {
+async fn each_verb_missing_at_startup_is_named() {
     join_all(RIGHTS.iter().map(|missing| async move {
         let mut case = Case::new("start", missing).await;
         case.grant(false).await;

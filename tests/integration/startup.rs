@@ -48,7 +48,7 @@ async fn an_unreachable_cluster_is_said_and_waited_for() {
 }
 
 #[tokio::test]
-async fn a_missing_crd_is_said_and_waited_for_and_then_all_is_well() {
+async fn a_missing_crd_is_reported_and_waited_for() {
     let bare = Stack::start().await.unwrap();
     let options = options(bare.iam_url());
     let controller =
@@ -63,7 +63,7 @@ async fn a_missing_crd_is_said_and_waited_for_and_then_all_is_well() {
 }
 
 #[tokio::test]
-async fn missing_rights_are_said_with_what_to_apply() {
+async fn missing_permissions_are_reported_with_what_to_apply() {
     let world = World::without_controller("rights").await;
     let stack = stack().await;
     let service_account = serde_json::json!({"metadata": {"name": "nobody"}});
@@ -83,7 +83,7 @@ async fn missing_rights_are_said_with_what_to_apply() {
 }
 
 #[test]
-fn what_waiting_cannot_help_ends_it_with_one_sentence() {
+fn permanent_startup_errors_exit_with_one_sentence() {
     let run = |environment: &[(&str, &str)]| {
         let output = Command::new(binary())
             .args(["run", "--listen", "127.0.0.1:0"])
@@ -105,7 +105,7 @@ fn what_waiting_cannot_help_ends_it_with_one_sentence() {
 }
 
 #[tokio::test]
-async fn missing_aws_settings_are_said_with_their_remedy() {
+async fn missing_aws_settings_are_reported_with_the_remedy() {
     let stack = stack().await;
     let kubeconfig = stack.controller_kubeconfig();
     let without = |missing: &'static [&'static str]| {
@@ -139,7 +139,7 @@ async fn checked(world: &World, kubeconfig: &std::path::Path, flags: &[&str]) ->
 }
 
 #[tokio::test]
-async fn a_check_says_what_is_there_and_what_is_missing_and_changes_nothing() {
+async fn check_reports_what_is_missing_and_changes_nothing() {
     let world = World::without_controller("check").await;
     let controller = stack().await.controller_kubeconfig();
     let (is_well, said) = checked(&world, &controller, &[]).await;
@@ -167,7 +167,7 @@ async fn a_check_says_what_is_there_and_what_is_missing_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn health_and_metrics_tell_how_it_is_doing() {
+async fn health_and_metrics_report_the_state() {
     let mut world = World::resyncing_later("health").await;
     // A temporary fault causes a throttled call; the shared stack's IAM throttles no calls.
     world.proxy.inject("CreateRole", None, Fault::answer(400, "Throttling", "Rate exceeded"));

@@ -82,7 +82,7 @@ async fn is_judged(world: &World, state: &str, kstatus: &str, argocd: &str) {
 }
 
 #[tokio::test]
-async fn one_resource_through_every_state_is_told_alike_by_all_tools() {
+async fn all_tools_agree_on_a_resource_in_every_state() {
     let mut world = World::resyncing_later("states").await;
     let role = world.role("events");
     let mut spec = world.kinesis_spec("events");
@@ -172,7 +172,7 @@ async fn one_resource_through_every_state_is_told_alike_by_all_tools() {
 }
 
 #[tokio::test]
-async fn a_conflict_is_a_failure_to_all_tools() {
+async fn every_tool_reports_a_conflict_as_a_failure() {
     let world = World::new("states-conflict").await;
     world.create_foreign_role(&world.role("events")).await;
     world.apply("events", &world.kinesis_spec("events")).await;
@@ -181,13 +181,13 @@ async fn a_conflict_is_a_failure_to_all_tools() {
 }
 
 #[tokio::test]
-async fn the_gitops_examples_hold_what_they_are_documented_to_hold() {
+async fn the_gitops_examples_match_their_documentation() {
     // Go does not notice changed files outside of its module.
     go(&["test", "-count=1", "./..."]);
 }
 
 #[tokio::test]
-async fn samples_that_were_applied_twice_show_no_difference() {
+async fn samples_applied_twice_show_no_difference() {
     let world = World::new("samples-twice").await;
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/samples");
     for sample in ["kinesis.yaml", "firehose.yaml"] {

@@ -16,7 +16,7 @@ async fn start(world: &mut World, environment: Vec<(&'static str, Option<String>
 }
 
 #[tokio::test]
-async fn a_reconcile_is_a_trace_with_each_request_to_iam_in_it() {
+async fn a_reconcile_is_a_trace_with_a_span_for_each_iam_request() {
     let mut world = World::without_controller("traces").await;
     let collector = Collector::start().await.unwrap();
     let endpoint = set("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url());
@@ -65,7 +65,7 @@ async fn a_reconcile_is_a_trace_with_each_request_to_iam_in_it() {
 }
 
 #[tokio::test]
-async fn secrets_are_told_nowhere_at_no_level() {
+async fn secrets_never_appear_at_any_log_level() {
     const SECRETS: [&str; 2] = ["the-secret-key-of-this-test", "the-session-token-of-this-test"];
     let mut world = World::resyncing_later("secrets").await;
     let environment = vec![
@@ -105,7 +105,7 @@ async fn secrets_are_told_nowhere_at_no_level() {
 }
 
 #[test]
-fn a_protocol_that_is_not_spoken_is_refused_at_the_start_with_what_works() {
+fn an_unsupported_protocol_is_rejected_at_startup_naming_the_supported_ones() {
     let run = Command::new(binary())
         .args(["run", "--listen", "127.0.0.1:0"])
         .env_clear()

@@ -63,7 +63,7 @@ fn status() -> Value {
 }
 
 #[tokio::test]
-async fn what_was_stored_under_the_first_schema_reads_and_is_worked_on_under_the_present_one() {
+async fn objects_stored_under_the_first_schema_are_reconciled() {
     let stack = Stack::start().await.unwrap();
     stack.install(OLDER, CLUSTER_ROLE).await.unwrap();
     let client = stack.admin().await.unwrap();
@@ -127,7 +127,7 @@ fn newer() -> String {
 }
 
 #[tokio::test]
-async fn what_a_newer_schema_allows_and_the_controller_cannot_read_is_said_and_left_alone() {
+async fn values_of_a_newer_schema_are_reported_and_change_nothing() {
     let stack = Stack::start().await.unwrap();
     stack.install(&newer(), CLUSTER_ROLE).await.unwrap();
     let client = stack.admin().await.unwrap();

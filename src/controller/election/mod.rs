@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_is_taken_when_it_is_free_or_was_seen_unchanged_for_as_long_as_its_holder_asked() {
+    fn a_lease_is_acquired_when_free_or_unchanged_for_its_duration() {
         let wait = || Decision::Wait("other".into());
         let table = [
             (None, 0, Decision::Create),
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_names_the_version_that_it_replaces_and_counts_changes_of_holder() {
+    fn a_lease_write_names_the_replaced_version_and_counts_transitions() {
         let name = LeaseName { namespace: "ns".into(), name: "streamrole".into() };
         let write = |lease| held(lease, &name, "me", DURATION, Timestamp::UNIX_EPOCH);
         let transitions = |lease: &Lease| lease.spec.as_ref().and_then(|s| s.lease_transitions);

@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_claims_the_tags_decide_then_who_writes_then_the_default_name_then_age() {
+    fn the_claim_order_is_tags_then_writers_then_default_name_then_age() {
         use Precedence::{CreatedEarlier, DefaultName, Owns};
         let now = Instant::now();
         let (explicit, default) = (true, false);
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_comes_or_goes_concerns_the_old_and_the_new_first_only() {
+    fn a_new_or_removed_claimant_affects_only_the_old_and_the_new_first() {
         let now = Instant::now();
         let mut all = Claims::default();
         for index in 0..5000 {
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_is_kept_for_a_moment_for_a_resource_that_may_be_being_recreated() {
+    fn a_role_is_reserved_briefly_for_a_recreated_resource() {
         let now = Instant::now();
         let mut all = Claims::default();
         all.set(&key("a/x"), Some(claim(1, false, false)), now);
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_that_goes_lets_the_first_in_order_have_its_turn() {
+    fn when_the_owner_is_deleted_the_next_claimant_takes_over() {
         let now = Instant::now();
         let mut all = Claims::default();
         for (path, created) in [("a/x", 1), ("b/x", 2), ("c/x", 3)] {

@@ -293,7 +293,7 @@ mod tests {
     use crate::api::testing::{SECOND_KIND, resource};
 
     #[test]
-    fn of_an_object_only_what_is_read_is_kept() {
+    fn the_index_keeps_only_the_fields_it_reads() {
         let large = "x".repeat(900_000);
         let foreign = json!({"type": "Foreign", "status": "True", "reason": large, "message": large,
             "lastTransitionTime": "2026-11-23T00:00:00Z"});
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_does_not_fit_the_types_keeps_its_metadata() {
+    fn an_unreadable_object_keeps_its_metadata() {
         let whole = json!({
             "kind": resource(&[]).kind.name,
             "metadata": {"name": "events", "namespace": "ns", "finalizers": vec![FINALIZER; 1000]},
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_read_by_its_own_types() {
+    fn each_kind_is_parsed_with_its_own_types() {
         let read =
             |spec| StoredObject::read(&SECOND_KIND, ObjectMeta::default(), spec, Value::Null);
         let stream = "arn:aws:firehose:us-east-1:111122223333:deliverystream/s";

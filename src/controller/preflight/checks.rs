@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_group_resource_name_and_verb_of_a_rule_is_asked_about() {
+    fn the_preflight_covers_every_group_resource_name_and_verb_of_a_rule() {
         let list = |items: &[&str]| Some(items.iter().map(|item| (*item).to_owned()).collect());
         let mut rule = PolicyRule {
             api_groups: list(&["a.example", "b.example"]),

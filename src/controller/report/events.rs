@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_that_finds_no_place_is_dropped_and_counted_and_holds_nothing_up() {
+    fn an_event_beyond_the_buffer_is_dropped_and_counted() {
         let (waiting, _unread) = mpsc::channel(2);
         let events = Events { waiting, metrics: Arc::default() };
         for _ in 0..5 {

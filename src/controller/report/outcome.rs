@@ -446,7 +446,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_are_sentences_that_keep_field_names_as_they_are() {
+    fn messages_are_sentences_with_field_names_unchanged() {
         assert_eq!(sentence(&"the role is gone"), "The role is gone.");
         assert_eq!(sentence(&"spec.tags: too many."), "spec.tags: too many.");
     }

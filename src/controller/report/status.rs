@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn each_verdict_has_its_reason_and_is_either_over_or_tried_again_or_waits_for_somebody() {
+    fn each_verdict_has_a_reason_and_one_outlook() {
         let arn = || "arn:aws:iam::111122223333:role/ns-events".to_owned();
         let another = Owner { cluster: "c1".into(), resource: "ns/other".into(), uid: "u2".into() };
         let path = Refusal::PathDiffers { arn: arn(), live: "/x/".into(), desired: "/".into() };
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_failure_with_another_request_id_says_nothing_new() {
+    fn the_same_failure_with_another_request_id_makes_no_new_status() {
         let mut resource = unreported();
         let status = |resource: &_, id: &str| {
             let verdict = failure(ErrorKind::AccessDenied, id);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_iam_does_not_know_for_two_minutes_waits_for_a_change_and_says_so() {
+    fn an_unknown_principal_or_boundary_is_reported_after_two_minutes() {
         let mut unready = unreported();
         unready.status = Some(status_of(&unready, &Verdict::Progressing, at(0)));
         for kind in [ErrorKind::MissingBoundary, ErrorKind::InvalidPrincipal] {
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_shorter_than_a_condition_may_be_whatever_is_named_in_it() {
+    fn a_message_fits_a_condition_whatever_it_names() {
         let long = "x\u{202e}".repeat(100_000);
         let difference = || Difference {
             path: long.clone(),

@@ -358,7 +358,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cheaper_way_is_taken_and_a_try_never_costs_more_than_the_other_way() {
+    fn the_resync_uses_the_cheaper_calls() {
         let table = [
             // resources, calls of the last snapshot, expected
             (1, None, Method::Snapshot { at_most: 4 }),

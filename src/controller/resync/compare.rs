@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn an_observation_is_news_when_it_asks_for_a_write_or_for_another_status() {
+    fn an_observation_matters_when_it_changes_the_role_or_the_status() {
         for resource in [resource(&[]), second()] {
             let observed = observed_as_declared(&resource);
             let settled = settled_on(resource, &observed);

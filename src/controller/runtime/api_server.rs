@@ -262,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_request_that_fails_with_none_answered_meanwhile_says_that_the_server_is_away() {
+    fn only_a_failure_without_any_answer_meanwhile_means_an_unreachable_server() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut state = State::default();

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_has_no_more_than_its_share_of_the_places() {
+    fn a_namespace_gets_at_most_its_share_of_the_workers() {
         let (mut state, now) = (State::new(2), Instant::now());
         for number in 0..5 {
             state.add(key("loud", number), Position::Last);
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_begun_is_finished_before_others_begin() {
+    fn started_work_finishes_before_new_work_starts() {
         let (mut state, now) = (State::new(3), Instant::now());
         for number in 0..3 {
             state.add(key("a", number), Position::Last);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_while_it_runs_runs_once_more_and_never_twice_at_once() {
+    fn a_request_during_a_run_causes_one_more_run_and_no_overlap() {
         let (mut state, now) = (State::new(3), Instant::now());
         state.add(key("a", 1), Position::Last);
         assert_eq!(state.take(now), Some(key("a", 1)));
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_come_later_comes_then_or_earlier_and_once() {
+    fn a_delayed_key_runs_once_at_the_earliest_time() {
         let (mut state, now) = (State::new(3), Instant::now());
         let at = |seconds| now + Duration::from_secs(seconds);
         state.add_at(key("a", 1), at(10));

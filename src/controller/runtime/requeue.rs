@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_while_an_object_fails_and_start_anew_once_it_succeeded() {
+    fn the_backoff_grows_while_an_object_fails_and_resets_on_success() {
         let requeue = Requeue::new(LONGEST, &Timing::default());
         let pauses = fail(&requeue, "a", 12);
         assert_eq!(pauses.len(), 12);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_a_user_is_retried_later_than_what_passes() {
+    fn user_errors_are_retried_later_than_transient_ones() {
         let first = |retry| Requeue::new(LONGEST, &Timing::default()).failed("a", retry);
         assert!(first(Retry::Soon).is_some_and(|pause| pause <= Duration::from_secs(2)));
         assert!(first(Retry::Slowly).is_some_and(|pause| pause >= Duration::from_secs(30)));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_for_one_object_have_a_least_interval_and_a_request_that_began_is_no_new_one() {
+    fn requests_for_one_object_have_a_minimum_interval() {
         let requeue = Requeue::new(LONGEST, &Timing::default());
         assert_eq!(requeue.until_request("a", "1"), None);
         assert_eq!(requeue.until_request("a", "1"), None, "a retry of the same");
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_change_can_help_is_not_tried_again_by_itself() {
+    fn errors_that_need_a_change_are_not_retried_automatically() {
         let requeue = Requeue::new(LONGEST, &Timing::default());
         assert_eq!(requeue.failed("a", Retry::AfterChange), None);
         assert!(!requeue.is_failing("a"));

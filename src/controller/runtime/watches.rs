@@ -233,7 +233,7 @@ mod tests {
     const SILENCE: Duration = Duration::from_mins(1);
 
     #[test]
-    fn silence_makes_the_controller_not_ready_and_one_denied_namespace_of_several_does_not() {
+    fn silence_makes_the_controller_unready_but_one_denied_namespace_does_not() {
         let problem = |age, denied, all| problem(Duration::from_secs(age), SILENCE, denied, all);
         assert_eq!(problem(60, 0, 1), None);
         assert!(problem(61, 0, 1).is_some_and(|why| why.contains("61 s")));

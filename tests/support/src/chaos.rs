@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_round_of_calls_meets_every_mishap_as_often_as_its_quota_says() {
+    fn the_campaign_injects_every_fault_to_its_quota() {
         let mut state = State {
             active: true,
             since: Instant::now(),

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_that_keeps_the_rules_is_accepted_and_each_violation_is_found() {
+    fn a_valid_status_passes_and_each_violation_is_found() {
         let well = json!({"observedGeneration": 2, "conditions": [
             one("Ready", "True"), one("TrustPolicySynced", "True"), one("PermissionsPolicySynced", "Unknown"),
         ]});

@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_boundary_is_that_of_the_call_where_the_call_sets_one_and_else_that_of_the_role() {
+    fn the_boundary_of_a_call_overrides_that_of_the_role() {
         let role = RoleInIam { boundary: Some("old".into()), ..RoleInIam::default() };
         let table = [
             ("CreateRole", Some("new")),

@@ -278,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_read_as_of_a_moment_ago_is_told_what_was_so_then() {
+    fn a_stale_read_returns_the_earlier_state() {
         let account = Account::default();
         let role = Role { name: "a".into(), description: "first".into(), ..Role::default() };
         assert!(account.add(role), "the name is free");
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_journal_has_each_write_with_the_role_before_and_after() {
+    fn the_journal_records_each_write_with_the_role_before_and_after() {
         let account = Account::default();
         let mut journal = account.journal();
         let create = Call::new(&[("Action", "CreateRole"), ("RoleName", "A")]);
