@@ -47,7 +47,7 @@ impl Cluster {
         let mut copy = Command::new("cp");
         copy.arg("-R").arg(&chart).arg(&older);
         output(copy).await.unwrap();
-        let crd = older.join("files/crd.yaml");
+        let crd = older.join("files/crds/streamrole.dev_pinpointeventstreamroles.yaml");
         let mut definition: Value =
             serde_saphyr::from_str(&std::fs::read_to_string(&crd).unwrap()).unwrap();
         let schema = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];

@@ -36,6 +36,7 @@ pub fn declaration(
     if !(3600..=43200).contains(&settings.max_session_duration_seconds) {
         return Err(SpecError::SessionDuration(settings.max_session_duration_seconds));
     }
+    stream.check_path(&settings.path)?;
     check_tag_keys(&settings.tags)?;
     let tags = defaults.tags.under(&settings.tags);
     if tags.len() > MAX_TAGS {

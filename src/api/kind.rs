@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::policy::{DocumentError, InvalidIdentifier};
 use crate::role::{InvalidKeys, MAX_TAGS};
-use crate::service::{EventStream, Mismatch};
+use crate::service::{EventStream, InvalidSource, Mismatch, Service};
 
 use super::settings::RoleSettings;
 
@@ -88,13 +88,24 @@ pub enum SpecError {
     #[error("spec.{field}: {source}")]
     Field {
         /// The field, below `spec`.
-        field: &'static str,
+        field: String,
         /// The value and the expectation.
         source: InvalidIdentifier,
     },
-    /// None or both of the two stream ARNs are set.
-    #[error("spec.destination: set exactly one of kinesisStreamArn and firehoseDeliveryStreamArn")]
-    DestinationCount,
+    /// None or several of these fields of the destination are set.
+    #[error("spec.destination: set exactly one of {0}")]
+    DestinationCount(&'static str),
+    /// None or several services are set.
+    #[error("spec.source: set exactly one of {}", Service::current().map(|s| s.key).collect::<Vec<_>>().join(", "))]
+    SourceCount,
+    /// The fields of a service do not name a source.
+    #[error("spec.source.{service}.{}: {error}", error.field())]
+    Source {
+        /// The key of the service.
+        service: &'static str,
+        /// What is wrong.
+        error: InvalidSource,
+    },
     /// Source, destination, key or boundary contradict each other.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
@@ -126,5 +137,5 @@ pub(super) fn optional<T>(
 }
 
 pub(super) fn at(field: &'static str) -> impl Fn(InvalidIdentifier) -> SpecError {
-    move |source| SpecError::Field { field, source }
+    move |source| SpecError::Field { field: field.to_owned(), source }
 }

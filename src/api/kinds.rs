@@ -5,10 +5,13 @@ use std::sync::Arc;
 use super::crd::crd;
 use super::kind::{Kind, read};
 use super::resource::RoleResource;
-use super::v1alpha1::{PinpointEventStreamRole, PinpointEventStreamRoleSpec};
+use super::sources::event_stream_role_crd;
+use super::v1alpha1::{
+    EventStreamRole, EventStreamRoleSpec, PinpointEventStreamRole, PinpointEventStreamRoleSpec,
+};
 
 /// Every kind that the program serves.
-pub static KINDS: [&Kind; 1] = [&PINPOINT_EVENT_STREAM_ROLE];
+pub static KINDS: [&Kind; 2] = [&PINPOINT_EVENT_STREAM_ROLE, &EVENT_STREAM_ROLE];
 
 static PINPOINT_EVENT_STREAM_ROLE: Kind = Kind {
     name: "PinpointEventStreamRole",
@@ -17,6 +20,15 @@ static PINPOINT_EVENT_STREAM_ROLE: Kind = Kind {
     version: "v1alpha1",
     crd: crd::<PinpointEventStreamRole>,
     read: read::<PinpointEventStreamRoleSpec>,
+};
+
+static EVENT_STREAM_ROLE: Kind = Kind {
+    name: "EventStreamRole",
+    plural: "eventstreamroles",
+    group: "streamrole.dev",
+    version: "v1alpha1",
+    crd: event_stream_role_crd,
+    read: read::<EventStreamRoleSpec>,
 };
 
 impl Kind {
@@ -31,5 +43,12 @@ impl From<PinpointEventStreamRole> for RoleResource {
     fn from(resource: PinpointEventStreamRole) -> Self {
         let PinpointEventStreamRole { metadata, spec, status } = resource;
         Self { kind: &PINPOINT_EVENT_STREAM_ROLE, metadata, spec: Arc::new(spec), status }
+    }
+}
+
+impl From<EventStreamRole> for RoleResource {
+    fn from(resource: EventStreamRole) -> Self {
+        let EventStreamRole { metadata, spec, status } = resource;
+        Self { kind: &EVENT_STREAM_ROLE, metadata, spec: Arc::new(spec), status }
     }
 }

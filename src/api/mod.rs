@@ -13,6 +13,7 @@ mod reference;
 mod resource;
 mod rules;
 mod settings;
+mod sources;
 mod status;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -31,4 +32,7 @@ pub use reference::reference;
 pub use resource::RoleResource;
 pub use settings::RoleSettings;
 pub use status::{DriftedField, RoleStatus};
-pub use v1alpha1::{Destination, PinpointEventStreamRole, PinpointEventStreamRoleSpec, Source};
+pub use v1alpha1::{
+    Destination, EventDestination, EventSource, EventStreamRole, EventStreamRoleSpec,
+    PinpointEventStreamRole, PinpointEventStreamRoleSpec, Source,
+};

@@ -120,10 +120,27 @@ impl RoleResource {
         self.spec.policy_name()
     }
 
-    /// The stream that it declares, shortened for people.
+    /// The source that it declares, shortened for people, if its kind lets users choose the service.
+    #[must_use]
+    pub fn source(&self) -> Option<String> {
+        let stream = self.spec.stream().ok()?;
+        let (service, source) = (stream.service(), stream.source());
+        service.ended.is_none().then(|| match source.and_then(|source| source.name.as_deref()) {
+            Some(name) => format!("{}/{name}", service.key),
+            None => service.key.to_owned(),
+        })
+    }
+
+    /// The destination that it declares, shortened for people.
     #[must_use]
     pub fn destination(&self) -> Option<String> {
-        self.spec.stream().ok().map(|stream| stream.label())
+        self.spec.stream().ok().map(|stream| stream.destination().label())
+    }
+
+    /// What a user must know about its trust policy.
+    #[must_use]
+    pub fn trust_note(&self) -> Option<String> {
+        self.spec.stream().ok()?.note()
     }
 
     fn held_name(&self) -> Option<&str> {

@@ -6,7 +6,10 @@
 //! field pass. Where a length matters, the rules use conditionals instead of optionals, and `find` instead of `split`:
 //! the API server's cost estimate supports nothing else.
 
+use kube::core::Message;
+
 use crate::policy::{PATH_SEGMENT_PATTERN, Partition};
+use crate::service::DestinationKind;
 
 /// The part of an ARN before its resource, when it contains the Region and the account.
 const PLACE: &str = "^arn:[a-z0-9-]+:[a-z0-9-]+:[a-z0-9-]+:[0-9]{12}:";
@@ -44,12 +47,62 @@ fn each_partition(form: impl Fn(Partition) -> String) -> String {
     Partition::ALL.map(form).join("|")
 }
 
-/// The declared stream ARN below `destination`; '' when there is none.
-fn stream(destination: &str) -> String {
-    format!(
-        "(has({destination}.kinesisStreamArn) ? {destination}.kinesisStreamArn : has({destination}.firehoseDeliveryStreamArn) ? {destination}.firehoseDeliveryStreamArn : '')"
-    )
+/// The declared ARN below `destination`, which has a field for each of these kinds; '' when there is none.
+fn declared(kinds: &[DestinationKind], destination: &str) -> String {
+    let given = |kind: &DestinationKind| {
+        let field = kind.field();
+        format!("has({destination}.{field}) ? {destination}.{field} : ")
+    };
+    format!("({}'')", kinds.iter().map(given).collect::<String>())
 }
+
+/// The fields of these kinds, as in `kinesisStreamArn and firehoseDeliveryStreamArn`.
+fn fields(kinds: &[DestinationKind]) -> String {
+    let fields: Vec<_> = kinds.iter().map(|kind| kind.field()).collect();
+    match fields.split_last() {
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// Whether the destination `self` has exactly one of the fields of these kinds.
+pub(super) fn one_destination(kinds: &[DestinationKind]) -> String {
+    one_of(kinds.iter().map(|kind| kind.field()))
+}
+
+pub(super) fn other_than_one_destination(kinds: &[DestinationKind]) -> Message {
+    Message::Message(format!("destination needs exactly one of {}", fields(kinds)))
+}
+
+/// Whether `self` has exactly one of these fields.
+pub(super) fn one_of(fields: impl Iterator<Item = &'static str>) -> String {
+    let given: Vec<_> = fields.map(|field| format!("has(self.{field})")).collect();
+    match given.as_slice() {
+        [one, other] => format!("{one} != {other}"),
+        _ => format!("[{}].filter(given, given).size() == 1", given.join(", ")),
+    }
+}
+
+/// Whether `self` is the ARN of a destination of this kind.
+pub(super) fn is_destination(kind: DestinationKind) -> String {
+    let (service, resource) = kind.pattern();
+    is_arn(service, &resource)
+}
+
+pub(super) fn is_no_destination(kind: DestinationKind) -> Message {
+    let (field, what, example) = (kind.field(), kind.what(), kind.example());
+    Message::Message(format!("{field} must be the ARN of {what}, as in {example}"))
+}
+
+pub(super) fn region_is_of_another_partition(field: &str, example: &str) -> Message {
+    Message::Message(format!("{field} must name a Region of its partition, as in {example}"))
+}
+
+pub(super) fn role_name_is_unchanged() -> &'static str {
+    "has(self.roleName) == has(oldSelf.roleName) && (!has(self.roleName) || self.roleName == oldSelf.roleName)"
+}
+
+pub(super) const ROLE_NAME_CHANGED: &str = "roleName cannot be changed: IAM cannot rename a role. Create another resource with the new name, then delete this one";
 
 fn place(arn: &str) -> String {
     format!("{arn}.find('{PLACE}')")
@@ -86,62 +139,82 @@ pub(super) fn is_path() -> String {
     format!("self.matches('^/({PATH_SEGMENT_PATTERN}/)*$')")
 }
 
-/// Whether the stream of the spec `self` is in the account of its source.
-pub(super) fn source_has_account_of_stream() -> String {
-    let place = place(&stream("self.destination"));
-    format!("!has(self.source) || {place} == '' || {place}.split(':')[4] == self.source.accountId")
+/// The rules of a spec that compare its fields with its destination, for one kind of resource.
+pub(super) struct SpecRules {
+    /// The kinds of destination that `spec.destination` has a field for.
+    pub(super) destinations: &'static [DestinationKind],
+    /// Whether the source has an account.
+    pub(super) has_account: &'static str,
+    /// Whether the source has a Region.
+    pub(super) has_region: &'static str,
+    /// Why the source must be in the account of the destination.
+    pub(super) own_account: &'static str,
 }
 
-pub(super) fn source_has_another_account() -> String {
-    let place = place(&stream("self.destination"));
-    format!(
-        "'destination is in account ' + {place}.find('[0-9]{{12}}:$').replace(':', '') + ' but source.accountId is ' + self.source.accountId + ': Amazon Pinpoint streams only to a stream in its own account'"
-    )
-}
+impl SpecRules {
+    /// The place of the declared destination of the spec `self`.
+    pub(super) fn place(&self) -> String {
+        place(&declared(self.destinations, "self.destination"))
+    }
 
-/// Whether the stream of the spec `self` is in the partition of its source.
-pub(super) fn source_has_partition_of_stream() -> String {
-    let place = place(&stream("self.destination"));
-    let regions = each_partition(|partition| format!("{partition}:{}", partition.region_pattern()));
-    let is_region = is_region("self.source.region");
-    format!(
-        "!has(self.source) || {place} == '' || !{is_region} || ({place}.find('{PARTITION}') + self.source.region).matches('^arn:({regions})$')"
-    )
-}
+    /// Whether the destination is in the account of the source.
+    pub(super) fn source_has_account(&self) -> String {
+        let (has_account, place) = (self.has_account, self.place());
+        format!("!{has_account} || {place} == '' || {place}.split(':')[4] == self.source.accountId")
+    }
 
-pub(super) fn source_has_another_partition() -> String {
-    let place = place(&stream("self.destination"));
-    format!(
-        "'destination is in partition ' + {place}.find('{PARTITION}').replace('arn:', '').replace(':', '') + ' but source.region is ' + self.source.region + ': both must be in the same partition'"
-    )
-}
+    pub(super) fn source_has_another_account(&self) -> String {
+        let (place, own_account) = (self.place(), self.own_account);
+        format!(
+            "'destination is in account ' + {place}.find('[0-9]{{12}}:$').replace(':', '') + ' but source.accountId is ' + self.source.accountId + ': {own_account}'"
+        )
+    }
 
-/// Whether the boundary of the spec `self` is in the partition of its stream.
-pub(super) fn boundary_has_partition_of_stream() -> String {
-    let place = place(&stream("self.destination"));
-    format!(
-        "!has(self.permissionsBoundaryArn) || {place} == '' || self.permissionsBoundaryArn.find('{PARTITION}') in ['', {place}.find('{PARTITION}')]"
-    )
-}
+    /// Whether the destination is in the partition of the source.
+    pub(super) fn source_has_partition(&self) -> String {
+        let (has_region, place) = (self.has_region, self.place());
+        let regions =
+            each_partition(|partition| format!("{partition}:{}", partition.region_pattern()));
+        let is_region = is_region("self.source.region");
+        format!(
+            "!{has_region} || {place} == '' || !{is_region} || ({place}.find('{PARTITION}') + self.source.region).matches('^arn:({regions})$')"
+        )
+    }
 
-/// Whether the key of the destination `self` is in the account and Region of its stream.
-pub(super) fn key_is_where_stream_is() -> String {
-    let stream = place(&stream("self"));
-    let key = place("self.kmsKeyArn");
-    let same = |part: &str| format!("{key}.find('{part}') == {stream}.find('{part}')");
-    format!(
-        "!has(self.kmsKeyArn) || {stream} == '' || {key} == '' || ({} && {})",
-        same(PARTITION),
-        same(REGION_AND_ACCOUNT)
-    )
-}
+    pub(super) fn source_has_another_partition(&self) -> String {
+        let place = self.place();
+        format!(
+            "'destination is in partition ' + {place}.find('{PARTITION}').replace('arn:', '').replace(':', '') + ' but source.region is ' + self.source.region + ': both must be in the same partition'"
+        )
+    }
 
-pub(super) fn key_is_elsewhere() -> String {
-    let stream = place(&stream("self"));
-    let key = place("self.kmsKeyArn");
-    format!(
-        "'kmsKeyArn begins with ' + {key} + ' but the ARN of the stream with ' + {stream} + ' - name the key that encrypts the stream, which is in its partition, Region and account'"
-    )
+    /// Whether the boundary is in the partition of the destination.
+    pub(super) fn boundary_has_partition(&self) -> String {
+        let place = self.place();
+        format!(
+            "!has(self.permissionsBoundaryArn) || {place} == '' || self.permissionsBoundaryArn.find('{PARTITION}') in ['', {place}.find('{PARTITION}')]"
+        )
+    }
+
+    /// Whether the key of the destination `self` is in the account and Region of what it encrypts.
+    pub(super) fn key_is_with_destination(&self) -> String {
+        let destination = place(&declared(self.destinations, "self"));
+        let key = place("self.kmsKeyArn");
+        let same = |part: &str| format!("{key}.find('{part}') == {destination}.find('{part}')");
+        format!(
+            "!has(self.kmsKeyArn) || {destination} == '' || {key} == '' || ({} && {})",
+            same(PARTITION),
+            same(REGION_AND_ACCOUNT)
+        )
+    }
+
+    pub(super) fn key_is_elsewhere(&self, encrypted: &str) -> String {
+        let destination = place(&declared(self.destinations, "self"));
+        let key = place("self.kmsKeyArn");
+        format!(
+            "'kmsKeyArn begins with ' + {key} + ' but the ARN of the {encrypted} with ' + {destination} + ' - name the key that encrypts the {encrypted}, which is in its partition, Region and account'"
+        )
+    }
 }
 
 /// Whether no tag key of `self` begins or ends with white space.

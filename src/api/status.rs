@@ -42,8 +42,14 @@ pub struct RoleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<bool>,
 
-    /// The stream that events go to, shortened for people: `kinesis/<stream>` or `firehose/<stream>`.
-    #[schemars(length(max = 256))]
+    /// The service that sends the events and its source, shortened for people, as in `ses/newsletter`. Absent for a
+    /// `PinpointEventStreamRole`.
+    #[schemars(length(max = 512))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+
+    /// The destination of the events, shortened for people, as in `kinesis/app-events`.
+    #[schemars(length(max = 640))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::policy::{AccountId, Region};
-use crate::service::{EventStream, PINPOINT, Source, StreamArn};
+use crate::service::{DestinationArn, DestinationKind, EventStream, PINPOINT, Source};
 
 use super::kind::{Kind, RoleSpec, SpecError, at, read};
 use super::resource::RoleResource;
@@ -69,11 +69,12 @@ impl RoleSpec for SecondSpec {
     }
 
     fn stream(&self) -> Result<EventStream, SpecError> {
-        let stream = StreamArn::parse_firehose(&self.stream).map_err(at("stream"))?;
+        let stream =
+            DestinationArn::parse(DestinationKind::Firehose, &self.stream).map_err(at("stream"))?;
         let source = Source {
             account: AccountId::parse("111122223333").map_err(at("stream"))?,
             region: Region::parse("us-east-1").map_err(at("stream"))?,
-            id: None,
+            name: None,
         };
         Ok(EventStream::new(&PINPOINT, Some(source), stream, None)?)
     }

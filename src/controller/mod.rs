@@ -249,11 +249,13 @@ impl Parts {
 /// does not define are not counted.
 fn count(schedule: &Schedule, account: &Account, watches: &Watches) -> Counted {
     let mut conditions = BTreeMap::new();
-    let mut count = |condition: ConditionType, status: &'static str, reason: Reason| {
-        let (condition, reason) = (condition.as_str(), reason.as_str());
-        *conditions.entry(ConditionLabels { condition, status, reason }).or_default() += 1;
-    };
     for object in schedule.index.all() {
+        let kind = object.kind().name;
+        let mut count = |condition: ConditionType, status: &'static str, reason: Reason| {
+            let (condition, reason) = (condition.as_str(), reason.as_str());
+            *conditions.entry(ConditionLabels { kind, condition, status, reason }).or_default() +=
+                1;
+        };
         if let Ok(resource) = &object.0 {
             for condition in resource.status.iter().flat_map(|status| &status.conditions) {
                 let known =

@@ -13,19 +13,19 @@ pub struct InvalidIdentifier {
     /// The string, shortened.
     pub seen: String,
     /// The expected form, with an example.
-    pub expected: &'static str,
+    pub expected: String,
 }
 
 impl InvalidIdentifier {
-    pub(crate) fn new(seen: &str, expected: &'static str) -> Self {
-        Self { seen: seen.chars().take(200).collect(), expected }
+    pub(crate) fn new(seen: &str, expected: impl Into<String>) -> Self {
+        Self { seen: seen.chars().take(200).collect(), expected: expected.into() }
     }
 }
 
 /// A group of Regions with its own accounts and ARNs.
 ///
 /// Source: `partitions.json` of the AWS SDKs, version 1.1, as `aws-sdk-iam` 1.133.0 embeds it in `src/endpoint_lib.rs`.
-/// It is private there, so this file repeats its `id` and `regionRegex`. The unit test
+/// It is private there, so this file repeats its `id`, `dnsSuffix` and `regionRegex`. The unit test
 /// `every_region_of_the_sdk_is_in_its_partition` checks this against the Regions in that file.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Partition {
@@ -72,6 +72,20 @@ impl Partition {
             Self::AwsIsoE => "aws-iso-e",
             Self::AwsIsoF => "aws-iso-f",
             Self::AwsUsGov => "aws-us-gov",
+        }
+    }
+
+    /// The suffix of the partition's host names, which some service principals carry.
+    #[must_use]
+    pub const fn dns_suffix(self) -> &'static str {
+        match self {
+            Self::Aws | Self::AwsUsGov => "amazonaws.com",
+            Self::AwsCn => "amazonaws.com.cn",
+            Self::AwsEusc => "amazonaws.eu",
+            Self::AwsIso => "c2s.ic.gov",
+            Self::AwsIsoB => "sc2s.sgov.gov",
+            Self::AwsIsoE => "cloud.adc-e.uk",
+            Self::AwsIsoF => "csp.hci.ic.gov",
         }
     }
 

@@ -1,66 +1,178 @@
 //! The identifiers of event destinations and of the keys that encrypt them, parsed once at the boundary of the program.
-//! The shapes are those of the AWS Service Authorization Reference ("Resource types" of Kinesis, Firehose and KMS).
+//! The shapes are those of the AWS Service Authorization Reference ("Resource types" of Kinesis, Firehose, CloudWatch
+//! Logs, SNS and KMS).
 
 use std::fmt;
 
 use crate::policy::{AccountId, Arn, InvalidIdentifier, Partition, Region};
 
-/// The kind of stream that receives the events.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum StreamKind {
+/// The kind of destination that receives the events.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum DestinationKind {
     /// A Kinesis data stream.
     Kinesis,
     /// A Firehose stream.
     Firehose,
+    /// A log group of CloudWatch Logs.
+    LogGroup,
+    /// A standard SNS topic.
+    SnsTopic,
 }
 
-/// The ARN of a stream that a service can send events to.
+/// The form of the ARNs of one kind of destination.
+struct Form {
+    /// The namespace of the service.
+    service: &'static str,
+    /// The resource before the name.
+    prefix: &'static str,
+    /// The characters of a name besides letters and digits.
+    punctuation: &'static str,
+    /// The longest name.
+    longest: usize,
+    /// The kind, with its limits.
+    what: &'static str,
+    /// An ARN.
+    example: &'static str,
+}
+
+impl DestinationKind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Kinesis, Self::Firehose, Self::LogGroup, Self::SnsTopic];
+
+    /// The field below `spec.destination` that holds the ARN.
+    #[must_use]
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::Kinesis => "kinesisStreamArn",
+            Self::Firehose => "firehoseDeliveryStreamArn",
+            Self::LogGroup => "logGroupArn",
+            Self::SnsTopic => "snsTopicArn",
+        }
+    }
+
+    /// The kind in a sentence, with its article.
+    #[must_use]
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Kinesis => "a Kinesis data stream",
+            Self::Firehose => "a Firehose stream",
+            Self::LogGroup => "a log group",
+            Self::SnsTopic => "an SNS topic",
+        }
+    }
+
+    /// Whose ARN is expected, as in `a Kinesis data stream`, with the limits of the kind.
+    #[must_use]
+    pub const fn what(self) -> &'static str {
+        self.form().what
+    }
+
+    /// An ARN of this kind.
+    #[must_use]
+    pub const fn example(self) -> &'static str {
+        self.form().example
+    }
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Kinesis => "kinesis",
+            Self::Firehose => "firehose",
+            Self::LogGroup => "logs",
+            Self::SnsTopic => "sns",
+        }
+    }
+
+    const fn form(self) -> Form {
+        match self {
+            Self::Kinesis => Form {
+                service: "kinesis",
+                prefix: "stream/",
+                punctuation: "_.-",
+                longest: 128,
+                what: "a Kinesis data stream",
+                example: "arn:aws:kinesis:us-east-1:111122223333:stream/app-events",
+            },
+            Self::Firehose => Form {
+                service: "firehose",
+                prefix: "deliverystream/",
+                punctuation: "_.-",
+                longest: 64,
+                what: "a Firehose stream",
+                example: "arn:aws:firehose:us-east-1:111122223333:deliverystream/app-events",
+            },
+            Self::LogGroup => Form {
+                service: "logs",
+                prefix: "log-group:",
+                punctuation: "_./#-",
+                longest: 512,
+                what: "a log group without :* at its end",
+                example: "arn:aws:logs:us-east-1:111122223333:log-group:app-events",
+            },
+            Self::SnsTopic => Form {
+                service: "sns",
+                prefix: "",
+                punctuation: "_-",
+                longest: 256,
+                what: "a standard SNS topic",
+                example: "arn:aws:sns:us-east-1:111122223333:app-events",
+            },
+        }
+    }
+
+    /// The service's namespace in the ARN, and the regular expression, without anchors, for the ARN's resource.
+    #[must_use]
+    pub fn pattern(self) -> (&'static str, String) {
+        let Form { service, prefix, punctuation, longest, .. } = self.form();
+        (service, format!("{prefix}[a-zA-Z0-9{punctuation}]{{1,{longest}}}"))
+    }
+}
+
+/// The ARN of a destination that a service can send events to.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct StreamArn {
+pub struct DestinationArn {
     arn: String,
-    kind: StreamKind,
+    kind: DestinationKind,
     region: Region,
     account: AccountId,
     name: String,
 }
 
-impl StreamArn {
-    /// Parses `arn:<partition>:kinesis:<region>:<account>:stream/<name>`.
+impl DestinationArn {
+    /// Parses the ARN of a destination of this kind, as in `arn:<partition>:kinesis:<region>:<account>:stream/<name>`.
     ///
     /// # Errors
     /// When `text` is not such an ARN.
-    pub fn parse_kinesis(text: &str) -> Result<Self, InvalidIdentifier> {
-        Self::parse(text, StreamKind::Kinesis).ok_or_else(|| {
-            InvalidIdentifier::new(
-                text,
-                "the ARN of a Kinesis data stream in a Region of its partition, as in arn:aws:kinesis:us-east-1:111122223333:stream/app-events",
-            )
+    pub fn parse(kind: DestinationKind, text: &str) -> Result<Self, InvalidIdentifier> {
+        Self::parsed(kind, text).ok_or_else(|| {
+            let Form { what, example, .. } = kind.form();
+            let expected =
+                format!("the ARN of {what} in a Region of its partition, as in {example}");
+            InvalidIdentifier::new(text, expected)
         })
     }
 
-    /// Parses `arn:<partition>:firehose:<region>:<account>:deliverystream/<name>`.
-    ///
-    /// # Errors
-    /// When `text` is not such an ARN.
-    pub fn parse_firehose(text: &str) -> Result<Self, InvalidIdentifier> {
-        Self::parse(text, StreamKind::Firehose).ok_or_else(|| {
-            InvalidIdentifier::new(
-                text,
-                "the ARN of a Firehose stream in a Region of its partition, as in arn:aws:firehose:us-east-1:111122223333:deliverystream/app-events",
-            )
+    /// The destination whose ARN a statement names as its resource, if it is one of a known kind.
+    pub(super) fn of_resource(text: &str) -> Option<Self> {
+        DestinationKind::ALL.into_iter().find_map(|kind| {
+            let text = match kind {
+                DestinationKind::LogGroup => text.strip_suffix(":*")?,
+                DestinationKind::Kinesis
+                | DestinationKind::Firehose
+                | DestinationKind::SnsTopic => text,
+            };
+            Self::parsed(kind, text)
         })
     }
 
-    fn parse(text: &str, kind: StreamKind) -> Option<Self> {
-        let (service, resource_type, longest) = match kind {
-            StreamKind::Kinesis => ("kinesis", "stream", 128),
-            StreamKind::Firehose => ("firehose", "deliverystream", 64),
-        };
+    fn parsed(kind: DestinationKind, text: &str) -> Option<Self> {
+        let Form { service, prefix, punctuation, longest, .. } = kind.form();
         let arn = Arn::split(text)?;
-        let name = arn.resource.strip_prefix(resource_type)?.strip_prefix('/')?;
+        let name = arn.resource.strip_prefix(prefix)?;
         let fits = arn.service == service
             && (1..=longest).contains(&name.len())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || punctuation.as_bytes().contains(&b));
         fits.then_some(())?;
         Some(Self {
             arn: text.into(),
@@ -71,38 +183,49 @@ impl StreamArn {
         })
     }
 
-    /// Which service the stream belongs to.
+    /// Which kind of destination it is.
     #[must_use]
-    pub const fn kind(&self) -> StreamKind {
+    pub const fn kind(&self) -> DestinationKind {
         self.kind
     }
 
-    /// The partition that the stream is in.
+    /// The partition of the destination.
     #[must_use]
     pub const fn partition(&self) -> Partition {
         self.region.partition()
     }
 
-    /// The Region that the stream is in.
+    /// The Region of the destination.
     #[must_use]
     pub const fn region(&self) -> &Region {
         &self.region
     }
 
-    /// The account that the stream is in.
+    /// The account of the destination.
     #[must_use]
     pub const fn account(&self) -> &AccountId {
         &self.account
     }
 
-    /// The stream's own name.
+    /// The destination, shortened for people, as in `kinesis/<stream>`.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn label(&self) -> String {
+        format!("{}/{}", self.kind.label(), self.name)
+    }
+
+    /// The resource of the statement that allows to write to the destination. In a log group, events go to its log
+    /// streams.
+    pub(super) fn resource(&self) -> String {
+        match self.kind {
+            DestinationKind::LogGroup => format!("{}:*", self.arn),
+            DestinationKind::Kinesis | DestinationKind::Firehose | DestinationKind::SnsTopic => {
+                self.arn.clone()
+            }
+        }
     }
 }
 
-impl fmt::Display for StreamArn {
+impl fmt::Display for DestinationArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.arn)
     }
@@ -181,15 +304,20 @@ mod tests {
             (Partition::AwsEusc, "eusc-de-east-1"),
         ] {
             let text = format!("arn:{partition}:kinesis:{region}:111122223333:stream/app_1.x-y");
-            let arn = StreamArn::parse_kinesis(&text);
+            let arn = DestinationArn::parse(DestinationKind::Kinesis, &text);
             assert_eq!(
                 arn.as_ref().map(|a| (
                     a.partition(),
                     a.region().to_string(),
                     a.account().to_string(),
-                    a.name()
+                    a.label()
                 )),
-                Ok((partition, region.to_owned(), "111122223333".to_owned(), "app_1.x-y")),
+                Ok((
+                    partition,
+                    region.to_owned(),
+                    "111122223333".to_owned(),
+                    "kinesis/app_1.x-y".to_owned()
+                )),
             );
             assert_eq!(Region::parse(region).map(|r| r.partition()), Ok(partition));
         }
@@ -197,47 +325,23 @@ mod tests {
 
     #[test]
     fn an_arn_of_another_kind_is_rejected_with_what_was_expected() {
-        let refused: [(&str, Option<InvalidIdentifier>); 8] = [
-            ("Kinesis data stream", StreamArn::parse_kinesis("").err()),
-            (
-                "Kinesis data stream",
-                StreamArn::parse_kinesis("arn:aws:kinesis:us-east-1:1111:stream/a").err(),
-            ),
-            (
-                "Kinesis data stream",
-                StreamArn::parse_kinesis(
-                    "arn:aws:firehose:us-east-1:111122223333:deliverystream/a",
-                )
-                .err(),
-            ),
-            (
-                "Kinesis data stream",
-                StreamArn::parse_kinesis("arn:aws:kinesis:us-east-1:111122223333:stream/").err(),
-            ),
-            (
-                "Kinesis data stream",
-                StreamArn::parse_kinesis("arn:aws:kinesis:us-east-1:111122223333:stream/*").err(),
-            ),
-            (
-                "Kinesis data stream",
-                StreamArn::parse_kinesis(
-                    "arn:aws-iso:kinesis:us-isob-east-1:111122223333:stream/a",
-                )
-                .err(),
-            ),
-            (
-                "Firehose stream",
-                StreamArn::parse_firehose("arn:aws:firehose:us-east-1:111122223333:stream/a").err(),
-            ),
-            ("KMS key", KeyArn::parse("arn:aws:kms:us-east-1:111122223333:alias/a").err()),
-        ];
-        for (expected, error) in refused {
-            let error = error.map(|e| e.to_string()).unwrap_or_default();
-            assert!(
-                error.contains(expected),
-                "expected a refusal that names {expected}, got {error:?}"
-            );
+        use DestinationKind::{Firehose, Kinesis, LogGroup, SnsTopic};
+        for (expected, kind, text) in [
+            ("Kinesis data stream", Kinesis, ""),
+            ("Kinesis data stream", Kinesis, "arn:aws:kinesis:us-east-1:1111:stream/a"),
+            ("Kinesis data stream", Kinesis, Firehose.example()),
+            ("Kinesis data stream", Kinesis, "arn:aws:kinesis:us-east-1:111122223333:stream/"),
+            ("Kinesis data stream", Kinesis, "arn:aws:kinesis:us-east-1:111122223333:stream/*"),
+            ("Region of its", Kinesis, "arn:aws-iso:kinesis:us-isob-east-1:111122223333:stream/a"),
+            ("Firehose stream", Firehose, "arn:aws:firehose:us-east-1:111122223333:stream/a"),
+            ("without :*", LogGroup, "arn:aws:logs:us-east-1:111122223333:log-group:a:*"),
+            ("standard SNS topic", SnsTopic, "arn:aws:sns:us-east-1:111122223333:a.fifo"),
+        ] {
+            let error = DestinationArn::parse(kind, text).expect_err(text).to_string();
+            assert!(error.contains(expected), "expected {expected}, got {error:?}");
         }
+        let error = KeyArn::parse("arn:aws:kms:us-east-1:111122223333:alias/a").expect_err("alias");
+        assert!(error.to_string().contains("KMS key"), "{error}");
     }
 
     /// A Region by its partition's pattern, from which the schema's rules are built.
@@ -249,35 +353,39 @@ mod tests {
     }
 
     /// One ARN of each kind in the same account and Region.
-    fn arns() -> impl Strategy<Value = [String; 4]> {
+    fn arns() -> impl Strategy<Value = [String; 6]> {
         let path = string_regex(&format!("({PATH_SEGMENT_PATTERN}/){{0,3}}"));
         let path = path.expect("a regular expression");
-        (region(), "[0-9]{12}", "[a-zA-Z0-9_.-]{1,64}", "[a-zA-Z0-9-]{1,128}", path).prop_map(
-            |((partition, region), account, name, key, path)| {
-                [
-                    format!("arn:{partition}:kinesis:{region}:{account}:stream/{name}"),
-                    format!("arn:{partition}:firehose:{region}:{account}:deliverystream/{name}"),
-                    format!("arn:{partition}:kms:{region}:{account}:key/{key}"),
-                    format!("arn:{partition}:iam::{account}:policy/{path}{name}"),
-                ]
+        let names = DestinationKind::ALL.map(|kind| {
+            let (service, resource) = kind.pattern();
+            let resource = string_regex(&resource).expect("a regular expression");
+            resource.prop_map(move |resource| (service, resource))
+        });
+        let own = ("[a-zA-Z0-9-]{1,128}", path, "[a-zA-Z0-9_+=,.@-]{1,128}");
+        (region(), "[0-9]{12}", names, own).prop_map(
+            |((partition, region), account, [a, b, c, d], (key, path, policy))| {
+                let at = |(service, resource): (&str, String)| {
+                    format!("arn:{partition}:{service}:{region}:{account}:{resource}")
+                };
+                let key = at(("kms", format!("key/{key}")));
+                let policy = format!("arn:{partition}:iam::{account}:policy/{path}{policy}");
+                [at(a), at(b), at(c), at(d), key, policy]
             },
         )
     }
 
-    fn printed(text: &str) -> [Option<String>; 4] {
-        [
-            StreamArn::parse_kinesis(text).ok().map(|arn| arn.to_string()),
-            StreamArn::parse_firehose(text).ok().map(|arn| arn.to_string()),
-            KeyArn::parse(text).ok().map(|arn| arn.to_string()),
-            PolicyArn::parse(text).ok().map(|arn| arn.to_string()),
-        ]
+    fn printed(text: &str) -> [Option<String>; 6] {
+        let [a, b, c, d] = DestinationKind::ALL
+            .map(|kind| DestinationArn::parse(kind, text).ok().map(|arn| arn.to_string()));
+        let key = KeyArn::parse(text).ok().map(|arn| arn.to_string());
+        [a, b, c, d, key, PolicyArn::parse(text).ok().map(|arn| arn.to_string())]
     }
 
     proptest! {
         #[test]
         fn an_arn_prints_as_it_was_written_and_is_of_one_kind(arns in arns()) {
             for (kind, arn) in arns.into_iter().enumerate() {
-                let mut expected = [None, None, None, None];
+                let mut expected = [const { None }; 6];
                 expected[kind] = Some(arn.clone());
                 prop_assert_eq!(printed(&arn), expected);
             }
@@ -288,7 +396,7 @@ mod tests {
             (partition, _) in region(), (other, code) in region(), account in "[0-9]{12}",
         ) {
             let arn = format!("arn:{partition}:kinesis:{code}:{account}:stream/a");
-            prop_assert_eq!(StreamArn::parse_kinesis(&arn).is_ok(), partition == other);
+            prop_assert_eq!(DestinationArn::parse(DestinationKind::Kinesis, &arn).is_ok(), partition == other);
         }
 
         #[test]
@@ -298,13 +406,13 @@ mod tests {
             for arn in arns {
                 let mut arn = arn;
                 arn.insert_str(at.index(arn.len() + 1), intruder);
-                prop_assert_eq!(printed(&arn), [None, None, None, None], "{:?}", arn);
+                prop_assert_eq!(printed(&arn), [const { None }; 6], "{:?}", arn);
             }
         }
 
         #[test]
         fn any_text_is_refused_or_prints_as_it_was_written(
-            text in "(arn:(aws|aws-cn|aws-iso|.{0,4}):(kinesis|firehose|kms|iam|.{0,4}):(us-east-1|cn-north-1|.{0,9}):([0-9]{12}|aws|.{0,9}):(stream/|deliverystream/|key/|policy/|.{0,9}).{0,9})|.{0,20}",
+            text in "(arn:(aws|aws-cn|aws-iso|.{0,4}):(kinesis|firehose|logs|sns|kms|iam|.{0,4}):(us-east-1|cn-north-1|.{0,9}):([0-9]{12}|aws|.{0,9}):(stream/|deliverystream/|log-group:|key/|policy/|.{0,9}).{0,9})|.{0,20}",
         ) {
             for again in printed(&text).into_iter().flatten() {
                 prop_assert_eq!(&again, &text);

@@ -3,41 +3,66 @@
 //! source the trust policy is the page's older form. No page of Pinpoint documents the permission to use a stream's
 //! customer managed key: it comes from the pages of the streams.
 
-use super::{Service, Source, StreamKind};
+use super::DestinationKind;
+use super::table::{Certainty, Conditions, Principal, SourceField, SourceForm, Target};
+use super::table::{Service, USUAL};
 use crate::policy::InvalidIdentifier;
 
 /// The kind that existed before all others.
 pub const FIRST_KIND: &str = "PinpointEventStreamRole";
 
-/// The entry for Amazon Pinpoint.
-pub static PINPOINT: Service = Service {
-    name: "Amazon Pinpoint",
-    principal: "pinpoint.amazonaws.com",
-    policy_name: "PinpointEventStreamPermissionsPolicy",
-    source_arn: project,
-    stream_actions: actions,
+const PAGE: &str =
+    "https://docs.aws.amazon.com/pinpoint/latest/developerguide/permissions-streams.html";
+const ATTACH: &str = "aws pinpoint put-event-stream --application-id {applicationId} --write-event-stream DestinationStreamArn={destination},RoleArn={role}";
+
+const PROJECT: SourceField = SourceField {
+    name: "applicationId",
+    what: "The ID of the Pinpoint project (application)",
+    characters: "a-f0-9",
+    length: (32, 32),
+    default: None,
+    example: "0123456789abcdef0123456789abcdef",
 };
 
-fn project(source: &Source) -> String {
-    let Source { account, region, id } = source;
-    let id = id.as_deref().unwrap_or("*");
-    format!("arn:{}:mobiletargeting:{region}:{account}:apps/{id}", region.partition())
-}
-
-const fn actions(kind: StreamKind) -> &'static [&'static str] {
-    match kind {
-        StreamKind::Kinesis => &["kinesis:PutRecords", "kinesis:DescribeStream"],
-        StreamKind::Firehose => &["firehose:PutRecordBatch", "firehose:DescribeDeliveryStream"],
-    }
-}
+/// The entry for Amazon Pinpoint.
+pub static PINPOINT: Service = Service {
+    key: "pinpoint",
+    name: "Amazon Pinpoint",
+    policy_name: "PinpointEventStreamPermissionsPolicy",
+    principal: Principal::Global("pinpoint.amazonaws.com"),
+    source: SourceForm { namespace: "mobiletargeting", resource: "apps/", fields: &[PROJECT] },
+    conditions: Conditions::AccountAndArn,
+    page: PAGE,
+    targets: &[
+        Target {
+            kind: DestinationKind::Kinesis,
+            actions: &["kinesis:PutRecords", "kinesis:DescribeStream"],
+            certainty: Certainty::Documented,
+            page: PAGE,
+            attach: ATTACH,
+        },
+        Target {
+            kind: DestinationKind::Firehose,
+            actions: &["firehose:PutRecordBatch", "firehose:DescribeDeliveryStream"],
+            certainty: Certainty::Documented,
+            page: PAGE,
+            attach: ATTACH,
+        },
+    ],
+    instead: &[
+        (DestinationKind::LogGroup, "an event stream of Pinpoint has no other destination"),
+        (DestinationKind::SnsTopic, "an event stream of Pinpoint has no other destination"),
+    ],
+    ended: Some("2026-10-30"),
+    ..USUAL
+};
 
 /// Parses the id of a project (an application): 32 hexadecimal digits in lower case.
 ///
 /// # Errors
 /// When `text` is anything else.
 pub fn project_id(text: &str) -> Result<String, InvalidIdentifier> {
-    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    if text.len() == 32 && text.bytes().all(is_hex) {
+    if PROJECT.accepts(text) {
         return Ok(text.to_owned());
     }
     Err(InvalidIdentifier::new(

@@ -18,6 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ReconcileLabels {
+    kind: &'static str,
     reason: &'static str,
 }
 
@@ -38,9 +39,11 @@ struct IamLabels {
     code: &'static str,
 }
 
-/// A condition of a resource. Its three parts come from enums of the program.
+/// A condition of a resource. Its parts come from enums of the program.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ConditionLabels {
+    /// The kind of the resource.
+    pub kind: &'static str,
     /// Type of the condition.
     pub condition: &'static str,
     /// `True`, `False` or `Unknown`.
@@ -131,7 +134,7 @@ impl Metrics {
         registry.register("build", "The running program", build);
         registry.register(
             "reconciles",
-            "Reconciles that reached an outcome, by the reason of the Ready condition",
+            "Reconciles that reached an outcome, by kind of resource and reason of the Ready condition",
             self.reconciles.clone(),
         );
         registry.register(
@@ -186,7 +189,7 @@ impl Metrics {
             "Number of times that drift was repaired",
             self.drift_repaired.clone(),
         );
-        registry.register("resources", "Resources by condition", self.resources.clone());
+        registry.register("resources", "Resources by kind and condition", self.resources.clone());
         registry.register("resyncs", "Resyncs, by method", self.resyncs.clone());
         registry.register_with_unit(
             "last_resync_timestamp",
@@ -232,9 +235,9 @@ impl Metrics {
         }
     }
 
-    /// Counts a reconcile that ended with this reason on the Ready condition.
-    pub fn reconciled(&self, reason: &'static str) {
-        self.reconciles.get_or_create(&ReconcileLabels { reason }).inc();
+    /// Counts a reconcile of a resource of this kind that ended with this reason on the Ready condition.
+    pub fn reconciled(&self, kind: &'static str, reason: &'static str) {
+        self.reconciles.get_or_create(&ReconcileLabels { kind, reason }).inc();
     }
 
     /// Counts a reconcile that could not write its outcome.

@@ -192,11 +192,11 @@ async fn health_and_metrics_report_the_state() {
     let (status, metrics) = get("/metrics").await;
     assert_eq!(status, 200);
     for line in [
-        r#"streamrole_reconciles_total{reason="Synced"}"#,
+        r#"streamrole_reconciles_total{kind="PinpointEventStreamRole",reason="Synced"}"#,
         r#"streamrole_iam_requests_total{action="CreateRole",status="200",code="none"} 1"#,
         r#"streamrole_iam_requests_total{action="CreateRole",status="400",code="Throttling"} "#,
         r#"streamrole_iam_throttled_total{action="CreateRole"} "#,
-        r#"streamrole_resources{condition="Ready",status="True",reason="Synced"} 1"#,
+        r#"streamrole_resources{kind="PinpointEventStreamRole",condition="Ready",status="True",reason="Synced"} 1"#,
         "streamrole_drift_found_total 1",
         "streamrole_drift_repaired_total 1",
         "streamrole_queue_depth 0",

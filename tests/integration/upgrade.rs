@@ -181,8 +181,7 @@ async fn values_of_a_newer_schema_are_reported_and_change_nothing() {
     assert_eq!(said["roleArn"], known["roleArn"], "what was known stays");
     let url = controller.listen_url().await;
     let metrics = http_get(&format!("{url}/metrics")).await.unwrap().1;
-    let stalled =
-        r#"streamrole_resources{condition="Stalled",status="True",reason="InvalidSpec"} 2"#;
+    let stalled = r#"streamrole_resources{kind="PinpointEventStreamRole",condition="Stalled",status="True",reason="InvalidSpec"} 2"#;
     assert!(metrics.contains(stalled), "{metrics}");
     apply("other", "Never").await;
     says("other", "True", "matches the spec").await;

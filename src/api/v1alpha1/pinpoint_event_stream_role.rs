@@ -7,12 +7,19 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{AccountId, Region};
-use crate::service::{self, EventStream, KeyArn, PINPOINT, StreamArn};
+use crate::service::{self, DestinationArn, DestinationKind, EventStream, KeyArn, PINPOINT};
 
 use super::super::kind::{RoleSpec, SpecError, at, optional};
 use super::super::rules;
 use super::super::settings::RoleSettings;
 use super::super::status::RoleStatus;
+
+const RULES: rules::SpecRules = rules::SpecRules {
+    destinations: &[DestinationKind::Kinesis, DestinationKind::Firehose],
+    has_account: "has(self.source)",
+    has_region: "has(self.source)",
+    own_account: "Amazon Pinpoint streams only to a stream in its own account",
+};
 
 /// The declared state of one IAM role.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -44,12 +51,10 @@ use super::super::status::RoleStatus;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new(
-        "has(self.roleName) == has(oldSelf.roleName) && (!has(self.roleName) || self.roleName == oldSelf.roleName)"
-    ).message("roleName cannot be changed: IAM cannot rename a role. Create another resource with the new name, then delete this one").field_path(".roleName"),
-    validation = Rule::new(rules::source_has_account_of_stream()).message(Message::Expression(rules::source_has_another_account())).field_path(".destination"),
-    validation = Rule::new(rules::source_has_partition_of_stream()).message(Message::Expression(rules::source_has_another_partition())).field_path(".source.region"),
-    validation = Rule::new(rules::boundary_has_partition_of_stream()).message("permissionsBoundaryArn must be in the same partition as the destination").field_path(".permissionsBoundaryArn"),
+    validation = Rule::new(rules::role_name_is_unchanged()).message(rules::ROLE_NAME_CHANGED).field_path(".roleName"),
+    validation = Rule::new(RULES.source_has_account()).message(Message::Expression(RULES.source_has_another_account())).field_path(".destination"),
+    validation = Rule::new(RULES.source_has_partition()).message(Message::Expression(RULES.source_has_another_partition())).field_path(".source.region"),
+    validation = Rule::new(RULES.boundary_has_partition()).message("permissionsBoundaryArn must be in the same partition as the destination").field_path(".permissionsBoundaryArn"),
 )]
 pub struct PinpointEventStreamRoleSpec {
     /// The role itself.
@@ -69,16 +74,16 @@ pub struct PinpointEventStreamRoleSpec {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.kinesisStreamArn) != has(self.firehoseDeliveryStreamArn)").message("destination needs exactly one of kinesisStreamArn and firehoseDeliveryStreamArn"),
-    validation = Rule::new(rules::key_is_where_stream_is()).message(Message::Expression(rules::key_is_elsewhere())).field_path(".kmsKeyArn"),
+    validation = Rule::new(rules::one_destination(RULES.destinations)).message(rules::other_than_one_destination(RULES.destinations)),
+    validation = Rule::new(RULES.key_is_with_destination()).message(Message::Expression(RULES.key_is_elsewhere("stream"))).field_path(".kmsKeyArn"),
 )]
 pub struct Destination {
     /// ARN of a Kinesis data stream, as in `arn:aws:kinesis:us-east-1:111122223333:stream/app-events`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(
-        validation = Rule::new(rules::is_arn("kinesis", "stream/[a-zA-Z0-9_.-]{1,128}")).message("kinesisStreamArn must be the ARN of a Kinesis data stream, as in arn:aws:kinesis:us-east-1:111122223333:stream/app-events"),
-        validation = Rule::new(rules::region_is_of_partition()).message("kinesisStreamArn must name a Region of its partition, as in arn:aws:kinesis:us-east-1:111122223333:stream/app-events")
+        validation = Rule::new(rules::is_destination(DestinationKind::Kinesis)).message(rules::is_no_destination(DestinationKind::Kinesis)),
+        validation = Rule::new(rules::region_is_of_partition()).message(rules::region_is_of_another_partition(DestinationKind::Kinesis.field(), DestinationKind::Kinesis.example()))
     )]
     pub kinesis_stream_arn: Option<String>,
 
@@ -86,8 +91,8 @@ pub struct Destination {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(
-        validation = Rule::new(rules::is_arn("firehose", "deliverystream/[a-zA-Z0-9_.-]{1,64}")).message("firehoseDeliveryStreamArn must be the ARN of a Firehose stream, as in arn:aws:firehose:us-east-1:111122223333:deliverystream/app-events"),
-        validation = Rule::new(rules::region_is_of_partition()).message("firehoseDeliveryStreamArn must name a Region of its partition, as in arn:aws:firehose:us-east-1:111122223333:deliverystream/app-events")
+        validation = Rule::new(rules::is_destination(DestinationKind::Firehose)).message(rules::is_no_destination(DestinationKind::Firehose)),
+        validation = Rule::new(rules::region_is_of_partition()).message(rules::region_is_of_another_partition(DestinationKind::Firehose.field(), DestinationKind::Firehose.example()))
     )]
     pub firehose_delivery_stream_arn: Option<String>,
 
@@ -146,15 +151,15 @@ impl RoleSpec for PinpointEventStreamRoleSpec {
     }
 }
 
-fn stream(destination: &Destination) -> Result<StreamArn, SpecError> {
+fn stream(destination: &Destination) -> Result<DestinationArn, SpecError> {
     match (&destination.kinesis_stream_arn, &destination.firehose_delivery_stream_arn) {
-        (Some(arn), None) => {
-            StreamArn::parse_kinesis(arn).map_err(at("destination.kinesisStreamArn"))
+        (Some(arn), None) => DestinationArn::parse(DestinationKind::Kinesis, arn)
+            .map_err(at("destination.kinesisStreamArn")),
+        (None, Some(arn)) => DestinationArn::parse(DestinationKind::Firehose, arn)
+            .map_err(at("destination.firehoseDeliveryStreamArn")),
+        (Some(_), Some(_)) | (None, None) => {
+            Err(SpecError::DestinationCount("kinesisStreamArn and firehoseDeliveryStreamArn"))
         }
-        (None, Some(arn)) => {
-            StreamArn::parse_firehose(arn).map_err(at("destination.firehoseDeliveryStreamArn"))
-        }
-        (Some(_), Some(_)) | (None, None) => Err(SpecError::DestinationCount),
     }
 }
 
@@ -163,6 +168,6 @@ fn source(source: &Source) -> Result<service::Source, SpecError> {
     Ok(service::Source {
         account: AccountId::parse(&source.account_id).map_err(at("source.accountId"))?,
         region: Region::parse(&source.region).map_err(at("source.region"))?,
-        id: id.map(service::project_id).transpose().map_err(at("source.applicationId"))?,
+        name: id.map(service::project_id).transpose().map_err(at("source.applicationId"))?,
     })
 }

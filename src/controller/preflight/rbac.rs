@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_rules() {
-        let [first] = KINDS;
+        let [first, _] = KINDS;
         let resources: Vec<_> = needed(&[first, &SECOND_KIND])
             .into_iter()
             .flat_map(|rule| rule.resources.unwrap_or_default())

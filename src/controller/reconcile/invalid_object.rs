@@ -44,7 +44,7 @@ impl Reconciler {
         }
 
         let status = status_of(object, &invalid.problem, &previous, (self.timing.now)());
-        self.metrics.reconciled(REASON.as_str());
+        self.metrics.reconciled(object.kind().name, REASON.as_str());
         if invalid.status.as_ref() != Some(&status) {
             self.reporter.write_status(object.kind(), object.meta(), &status).await?;
             let message = status.ready().map_or("", |ready| ready.message.as_str());

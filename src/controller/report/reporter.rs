@@ -85,7 +85,7 @@ impl Reporter {
                 }
             }
             log(&latest, findings, &outcome, &status);
-            self.metrics.reconciled(outcome.reason.as_str());
+            self.metrics.reconciled(latest.kind.name, outcome.reason.as_str());
             if outcome.reason == Reason::DriftReported
                 && notes::warns_anew(&latest, &outcome, &status)
             {

@@ -34,12 +34,14 @@ pub(crate) fn status_after(verdict: &Verdict, outcome: &Outcome, inputs: Inputs<
             ConditionType::TrustPolicySynced,
             synced(findings.trust_policy_synced),
             outcome.reason,
+            resource.trust_note().as_deref(),
             generation,
         ),
         document_condition(
             ConditionType::PermissionsPolicySynced,
             synced(findings.permissions_policy_synced),
             outcome.reason,
+            None,
             generation,
         ),
     ];
@@ -70,6 +72,7 @@ pub(crate) fn status_after(verdict: &Verdict, outcome: &Outcome, inputs: Inputs<
             (true, None) => None,
             (false, None) => previous.adopted,
         },
+        source: resource.source(),
         destination: resource.destination(),
         tag_keys: findings
             .tag_keys
@@ -107,8 +110,10 @@ fn document_condition(
     type_: ConditionType,
     synced: Option<bool>,
     reason: Reason,
+    note: Option<&str>,
     generation: Option<i64>,
 ) -> Condition {
+    let note = note.map_or_else(String::new, |note| format!(" {note}"));
     let document = match type_ {
         ConditionType::TrustPolicySynced => "trust policy",
         ConditionType::PermissionsPolicySynced => "permissions policy",
@@ -116,7 +121,7 @@ fn document_condition(
     };
     match synced {
         Some(true) => {
-            let message = format!("The live {document} is equivalent to the declared one.");
+            let message = format!("The live {document} is equivalent to the declared one.{note}");
             condition(type_, synced, Reason::Synced, &message, generation)
         }
         Some(false) => {
@@ -205,12 +210,7 @@ mod tests {
             (Verdict::Synced { extra_policies: Vec::new() }, "True", "Synced", None),
             (report(HandsOff::Paused), "True", "Paused", None),
             (report(HandsOff::ReportOnly), "True", "Synced", None),
-            (
-                Verdict::InvalidSpec(SpecError::DestinationCount),
-                "False",
-                "InvalidSpec",
-                Some("Stalled"),
-            ),
+            (Verdict::InvalidSpec(SpecError::SourceCount), "False", "InvalidSpec", Some("Stalled")),
             (
                 Verdict::Refused(Refusal::NotOwned { arn: arn() }),
                 "False",

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use streamrole::api::KINDS;
+use streamrole::api::{KINDS, Kind};
 use streamrole::{api, controller, iam};
 
 use crate::Error;
@@ -31,22 +31,34 @@ impl Generated {
             text,
             files: files.to_vec(),
         };
-        let [kind] = KINDS;
-        let mut all = vec![
-            by(
-                "crd",
-                yaml(&(kind.crd)())?,
+        let mut all = Vec::new();
+        for (kind, crd, schema) in [
+            (
+                "PinpointEventStreamRole",
                 &[
                     "crds/streamrole.dev_pinpointeventstreamroles.yaml",
-                    "deploy/helm/streamrole/files/crd.yaml",
-                    "deploy/kustomize/base/crd.yaml",
+                    "deploy/helm/streamrole/files/crds/streamrole.dev_pinpointeventstreamroles.yaml",
+                    "deploy/kustomize/base/crds/streamrole.dev_pinpointeventstreamroles.yaml",
                 ],
+                "crds/streamrole.dev/pinpointeventstreamrole_v1alpha1.json",
             ),
-            by(
-                "crd --schema",
-                format!("{:#}\n", api::json_schema(kind)),
-                &["crds/streamrole.dev/pinpointeventstreamrole_v1alpha1.json"],
+            (
+                "EventStreamRole",
+                &[
+                    "crds/streamrole.dev_eventstreamroles.yaml",
+                    "deploy/helm/streamrole/files/crds/streamrole.dev_eventstreamroles.yaml",
+                    "deploy/kustomize/base/crds/streamrole.dev_eventstreamroles.yaml",
+                ],
+                "crds/streamrole.dev/eventstreamrole_v1alpha1.json",
             ),
+        ] {
+            let name = format!("crd --kind {kind}");
+            let kind = Kind::named(kind).ok_or("no such kind")?;
+            all.push(by(&name, yaml(&(kind.crd)())?, crd));
+            let text = format!("{:#}\n", api::json_schema(kind));
+            all.push(by(&format!("{name} --schema"), text, &[schema]));
+        }
+        all.extend([
             by("reference", api::reference(), &["docs/reference.md"]),
             by(
                 "rbac",
@@ -66,7 +78,7 @@ impl Generated {
                     "deploy/kustomize/base/role.yaml",
                 ],
             ),
-        ];
+        ]);
         for policy in <iam::PermissionsPolicy as clap::ValueEnum>::value_variants() {
             let (name, file) = shipped_as(*policy);
             let document = policy.document(&iam::PolicyLimits::default());

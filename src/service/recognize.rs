@@ -1,0 +1,91 @@
+//! Finds in the documents of a role what a resource would declare.
+
+use serde_json::Value;
+
+use crate::policy::{Document, Region};
+
+use super::SERVICES;
+use super::destination::{DestinationArn, KeyArn};
+use super::event_stream::EventStream;
+use super::source::Source;
+use super::table::{Principal, Service};
+
+/// The event streams that documents seem to be for, best first: the service that the trust policy names, the source
+/// from its conditions, and each destination that the permissions policy names. The documents that they declare need
+/// not be equal to these.
+#[must_use]
+pub fn recognize(trust: &Document, permissions: &Document) -> Vec<EventStream> {
+    let (trust, permissions) = (trust.to_value(), permissions.to_value());
+    let (mut principals, mut conditions, mut resources) = (Vec::new(), Vec::new(), Vec::new());
+    for statement in statements(&trust) {
+        let service = statement.get("Principal").and_then(|principal| principal.get("Service"));
+        texts(service.unwrap_or(&Value::Null), &mut principals);
+        texts(statement.get("Condition").unwrap_or(&Value::Null), &mut conditions);
+    }
+    for statement in statements(&permissions) {
+        texts(statement.get("Resource").unwrap_or(&Value::Null), &mut resources);
+    }
+    let key = resources.iter().find_map(|resource| KeyArn::parse(resource).ok());
+    let destinations: Vec<_> =
+        resources.iter().filter_map(|resource| DestinationArn::of_resource(resource)).collect();
+
+    let mut found: Vec<EventStream> = Vec::new();
+    for service in SERVICES {
+        let Some(of_service) = principals.iter().find_map(|p| assumed_by(service, p)) else {
+            continue;
+        };
+        let source = conditions.iter().find_map(|text| service.source.source_with(text));
+        for destination in &destinations {
+            let regional = || source_in(&of_service, destination);
+            let source = source.clone().or_else(regional);
+            let stream = EventStream::new(service, source, destination.clone(), key.clone());
+            found.extend(stream.ok().filter(|stream| !found.contains(stream)));
+        }
+    }
+    found
+}
+
+/// How a service assumes a role with this principal.
+enum Assumed {
+    Anywhere,
+    In(Region),
+}
+
+fn assumed_by(service: &Service, principal: &str) -> Option<Assumed> {
+    match service.principal {
+        Principal::Global(global) if global == principal => Some(Assumed::Anywhere),
+        Principal::Global(_) | Principal::Regional(_) => {
+            service.principal.region_in(principal).map(Assumed::In)
+        }
+    }
+}
+
+/// The source of a trust policy without conditions, where the principal names its Region.
+fn source_in(assumed: &Assumed, destination: &DestinationArn) -> Option<Source> {
+    match assumed {
+        Assumed::In(region) => Some(Source {
+            account: destination.account().clone(),
+            region: region.clone(),
+            name: None,
+        }),
+        Assumed::Anywhere => None,
+    }
+}
+
+fn statements(document: &Value) -> impl Iterator<Item = &Value> {
+    let (list, one) = match document.get("Statement") {
+        Some(Value::Array(list)) => (list.as_slice(), None),
+        one => (&[][..], one),
+    };
+    list.iter().chain(one)
+}
+
+/// All texts within a value.
+fn texts<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::String(text) => found.push(text),
+        Value::Array(list) => list.iter().for_each(|value| texts(value, found)),
+        Value::Object(fields) => fields.values().for_each(|value| texts(value, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
