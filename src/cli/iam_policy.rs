@@ -6,6 +6,7 @@ use clap::{Args as ClapArgs, ValueEnum as _};
 use crate::iam::{PermissionsPolicy, PolicyLimits};
 use crate::policy::{AccountId, InvalidIdentifier, Partition, PolicyArn};
 use crate::role::{RoleName, RolePath};
+use crate::service;
 
 use super::Error;
 
@@ -57,6 +58,7 @@ pub(super) fn print(args: Args) -> Result<(), Error> {
         other_cluster_uid: args.other_cluster_uid.unwrap_or(placeholders.other_cluster_uid),
         boundary_arn: args.boundary_arn.unwrap_or(placeholders.boundary_arn),
         controller_role_arn: args.controller_role_arn.unwrap_or(placeholders.controller_role_arn),
+        role_actions: service::actions(),
     };
     let json = json(args.policy, &scope)?;
     super::print(&format!("{json}\n"))

@@ -33,13 +33,13 @@ enum Command {
     /// Check whether a controller could work in this environment: the cluster, its permissions there, AWS. Changes
     /// nothing.
     Check(check::Args),
-    /// Print the CustomResourceDefinition that the cluster needs.
+    /// Print the CustomResourceDefinitions that the cluster needs.
     Crd(crd::Args),
-    /// Print the reference of the resource as Markdown.
-    Reference,
+    /// Print the reference of the resources, or of the services, as Markdown.
+    Reference(reference::Args),
     /// Print an RBAC role that the controller needs in the cluster.
     Rbac(rbac::Args),
-    /// Print an IAM policy for the controller's own role.
+    /// Print an IAM policy for the controller's own role, or a permissions boundary for the roles.
     IamPolicy(iam_policy::Args),
 }
 
@@ -95,7 +95,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::check(&args),
         Command::Crd(args) => crd::print(&args),
-        Command::Reference => reference::print(),
+        Command::Reference(args) => reference::print(&args),
         Command::Rbac(args) => rbac::print(&args),
         Command::IamPolicy(args) => iam_policy::print(args),
     };

@@ -24,6 +24,8 @@ pub enum PermissionsPolicy {
     Boundary,
     /// In addition to any: the controller never writes to its own role
     OwnRole,
+    /// For the roles themselves: a permissions boundary that is sufficient for every service
+    RoleBoundary,
 }
 
 /// The scope of the policies. By default each value is a placeholder, as in `${account_id}`.
@@ -43,6 +45,8 @@ pub struct PolicyLimits {
     pub boundary_arn: String,
     /// ARN of the controller's own role.
     pub controller_role_arn: String,
+    /// Every action that a declared role can need.
+    pub role_actions: Vec<String>,
 }
 
 impl Default for PolicyLimits {
@@ -56,6 +60,7 @@ impl Default for PolicyLimits {
             other_cluster_uid: placeholder("other_cluster_uid"),
             boundary_arn: placeholder("boundary_arn"),
             controller_role_arn: placeholder("controller_role_arn"),
+            role_actions: Vec::new(),
         }
     }
 }
@@ -163,6 +168,7 @@ impl PermissionsPolicy {
             Self::TakeOver => vec![take_over(scope)],
             Self::Boundary => boundary(scope),
             Self::OwnRole => vec![own_role(scope)],
+            Self::RoleBoundary => vec![role_boundary(scope)],
         };
         PolicyDocument { version: "2012-10-17", statement }
     }
@@ -250,6 +256,13 @@ fn boundary(scope: &PolicyLimits) -> Vec<Statement> {
 
 fn own_role(scope: &PolicyLimits) -> Statement {
     deny("NeverOwnRole", |action| use_of(action).is_write(), &scope.controller_role_arn)
+}
+
+fn role_boundary(scope: &PolicyLimits) -> Statement {
+    Statement {
+        action: scope.role_actions.clone(),
+        ..statement("SendEvents", "Allow", |_| false, "*")
+    }
 }
 
 fn allow(sid: &'static str, uses: &[Use], resource: &str) -> Statement {

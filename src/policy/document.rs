@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Number, Value};
 
 use super::encoding::{NotUtf8, percent_decode};
@@ -179,17 +180,31 @@ impl Document {
 /// Compact JSON, with elements in the order of AWS's documentation.
 impl fmt::Display for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        json(self, f)
+    }
+}
+
+/// In the order of AWS's documentation.
+impl Serialize for Document {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let elements = in_order(&self.root, DOCUMENT_ORDER);
-        write_list(f, ['{', '}'], &elements, |f, (name, value)| {
-            write!(f, "{}:", Value::from(name.as_str()))?;
-            match value {
-                Value::Array(statements) if *name == "Statement" => {
-                    write_list(f, ['[', ']'], statements, |f, one| Statement(one).fmt(f))
-                }
-                statement if *name == "Statement" => Statement(statement).fmt(f),
-                other => other.fmt(f),
+        serializer
+            .collect_map(elements.into_iter().map(|(name, value)| (name, Element(name, value))))
+    }
+}
+
+/// A top-level element, by name and value.
+struct Element<'a>(&'a str, &'a Value);
+
+impl Serialize for Element<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self("Statement", Value::Array(statements)) => {
+                serializer.collect_seq(statements.iter().map(Statement))
             }
-        })
+            Self("Statement", statement) => Statement(statement).serialize(serializer),
+            Self(_, other) => other.serialize(serializer),
+        }
     }
 }
 
@@ -198,30 +213,21 @@ pub(super) struct Statement<'a>(pub(super) &'a Value);
 
 impl fmt::Display for Statement<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Value::Object(elements) = self.0 else {
-            return self.0.fmt(f);
-        };
-        let elements = in_order(elements, STATEMENT_ORDER);
-        write_list(f, ['{', '}'], &elements, |f, (name, value)| {
-            write!(f, "{}:{value}", Value::from(name.as_str()))
-        })
+        json(self, f)
     }
 }
 
-fn write_list<T>(
-    f: &mut fmt::Formatter<'_>,
-    [open, close]: [char; 2],
-    items: &[T],
-    mut write_item: impl FnMut(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
-) -> fmt::Result {
-    write!(f, "{open}")?;
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            write!(f, ",")?;
+impl Serialize for Statement<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(elements) => serializer.collect_map(in_order(elements, STATEMENT_ORDER)),
+            other => other.serialize(serializer),
         }
-        write_item(f, item)?;
     }
-    write!(f, "{close}")
+}
+
+fn json(value: &impl Serialize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(&serde_json::to_string(value).map_err(|_| fmt::Error)?)
 }
 
 /// The entries of an object: those named in `order` first, the others by name.

@@ -10,6 +10,9 @@ const PAGE: &str =
     "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html";
 const ATTACH: &str = "aws logs put-subscription-filter --log-group-name LOG_GROUP --filter-name to-stream --filter-pattern '' --destination-arn {destination} --role-arn {role}";
 
+const VERSION: &str =
+    "A `Version`, which the page omits: IAM reads a document without one by the rules of 2008.";
+
 /// The entry for subscription filters of CloudWatch Logs, whose principal and page name the Region.
 pub(super) static CLOUD_WATCH_LOGS: Service = Service {
     key: "cloudWatchLogs",
@@ -39,9 +42,13 @@ pub(super) static CLOUD_WATCH_LOGS: Service = Service {
         (DestinationKind::SnsTopic, "a subscription filter does not publish to SNS"),
     ],
     same_region: true,
-    differences: &[Difference {
-        target: Some(DestinationKind::Firehose),
-        reason: "The two actions that write, where the page has `firehose:*`.",
-    }],
+    differences: &[
+        Difference { target: None, reason: VERSION },
+        Difference { target: Some(DestinationKind::Kinesis), reason: VERSION },
+        Difference {
+            target: Some(DestinationKind::Firehose),
+            reason: "The two actions that write, where the page has `firehose:*`; and a `Version`, which the page omits.",
+        },
+    ],
     ..USUAL
 };

@@ -9,6 +9,7 @@ mod end_user_messaging_sms;
 mod end_user_messaging_social;
 mod event_bridge_rule;
 mod event_stream;
+mod guide;
 mod iot;
 mod metric_streams;
 mod pinpoint;
@@ -23,6 +24,7 @@ use crate::policy::Partition;
 
 pub use destination::{DestinationArn, DestinationKind, KeyArn};
 pub use event_stream::{EventStream, Mismatch};
+pub use guide::{actions, attach, guide};
 pub use pinpoint::{FIRST_KIND, PINPOINT, project_id};
 pub use recognize::recognize;
 pub use source::{InvalidSource, Source};

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -139,7 +140,17 @@ func conditionsAndReasons(matchers []*labels.Matcher) []string {
 	return values
 }
 
-func TestEachPanelKeepsToTheChosenInstallation(t *testing.T) {
+// The metrics that have the label kind, by docs/metrics.md.
+var ofOneKind = regexp.MustCompile("(?m)^\\| `(streamrole_\\w+)` \\|[^|]*\\|[^|]*`kind`")
+
+func TestEachPanelKeepsToTheChosenInstallationAndKind(t *testing.T) {
+	withKind := set{}
+	for _, found := range ofOneKind.FindAllStringSubmatch(file(t, "../../docs/metrics.md"), -1) {
+		withKind[found[1]], withKind[found[1]+"_total"] = true, true
+	}
+	if len(withKind) == 0 {
+		t.Fatal("docs/metrics.md has no metric with the label kind")
+	}
 	queries, err := dashboardQueries(dashboardFile)
 	if err != nil {
 		t.Fatal(err)
@@ -156,6 +167,10 @@ func TestEachPanelKeepsToTheChosenInstallation(t *testing.T) {
 			said := fmt.Sprint(matchers)
 			if !strings.Contains(said, `namespace=~"$namespace"`) || !strings.Contains(said, `job=~"$job"`) {
 				t.Errorf("%s does not keep to $namespace and $job: %s", query.where, query.expr)
+			}
+			of := slices.IndexFunc(matchers, func(matcher *labels.Matcher) bool { return matcher.Name == model.MetricNameLabel })
+			if withKind[matchers[of].Value] != strings.Contains(said, `kind=~"$kind"`) {
+				t.Errorf("%s does not keep to $kind, or has none: %s", query.where, query.expr)
 			}
 		}
 	}

@@ -152,7 +152,7 @@ func states() []state {
 	}
 }
 
-func (s state) object() *unstructured.Unstructured {
+func (s state) object(kind string) *unstructured.Unstructured {
 	metadata := fields{
 		"name": "events", "namespace": "ns", "generation": s.generation,
 		"finalizers": []any{"streamrole.dev/finalizer"},
@@ -161,7 +161,7 @@ func (s state) object() *unstructured.Unstructured {
 		metadata["deletionTimestamp"] = "2026-11-23T12:00:00Z"
 	}
 	object := fields{
-		"apiVersion": "streamrole.dev/v1alpha1", "kind": "PinpointEventStreamRole", "metadata": metadata,
+		"apiVersion": "streamrole.dev/v1alpha1", "kind": kind, "metadata": metadata,
 	}
 	object["status"] = fields{"observedGeneration": s.observed, "conditions": []any(s.conditions)}
 	return &unstructured.Unstructured{Object: object}
@@ -178,19 +178,21 @@ func text(t *testing.T, path string) string {
 
 func TestEachStateIsJudgedAsDocumented(t *testing.T) {
 	script := text(t, healthScript)
-	for _, state := range states() {
-		t.Run(state.name, func(t *testing.T) {
-			said, err := judge(state.object(), script)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if said.Kstatus != state.kstatus {
-				t.Errorf("kstatus says %s (%s), expected %s", said.Kstatus, said.KstatusMessage, state.kstatus)
-			}
-			if said.Argocd != state.argocd || !strings.Contains(said.ArgocdMessage, state.message) {
-				t.Errorf("Argo CD says %s (%s), expected %s (%s)", said.Argocd, said.ArgocdMessage, state.argocd, state.message)
-			}
-		})
+	for _, kind := range kinds(t) {
+		for _, state := range states() {
+			t.Run(kind+" "+state.name, func(t *testing.T) {
+				said, err := judge(state.object(kind), script)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if said.Kstatus != state.kstatus {
+					t.Errorf("kstatus says %s (%s), expected %s", said.Kstatus, said.KstatusMessage, state.kstatus)
+				}
+				if said.Argocd != state.argocd || !strings.Contains(said.ArgocdMessage, state.message) {
+					t.Errorf("Argo CD says %s (%s), expected %s (%s)", said.Argocd, said.ArgocdMessage, state.argocd, state.message)
+				}
+			})
+		}
 	}
 }
 
@@ -204,7 +206,7 @@ func TestADeletedHookIsDegradedOnceItsDeletionIsBlocked(t *testing.T) {
 		if !state.deleting {
 			continue
 		}
-		object := state.object()
+		object := state.object("EventStreamRole")
 		object.SetFinalizers([]string{hookFinalizer})
 		said, err := argocdHealth(object, script)
 		if err != nil {
@@ -257,7 +259,7 @@ func TestAScriptHasTheLibrariesOfArgoCDOnly(t *testing.T) {
 }
 
 func TestOneLineIsWrittenForEachObject(t *testing.T) {
-	const object = `{"apiVersion": "streamrole.dev/v1alpha1", "kind": "PinpointEventStreamRole", "metadata": {"generation": 1}, "status": {"observedGeneration": 1, "conditions": [{"type": "Ready", "status": "True", "message": "a < b"}]}}`
+	const object = `{"apiVersion": "streamrole.dev/v1alpha1", "kind": "EventStreamRole", "metadata": {"generation": 1}, "status": {"observedGeneration": 1, "conditions": [{"type": "Ready", "status": "True", "message": "a < b"}]}}`
 	const expected = `{"kstatus":"Current","kstatusMessage":"Resource is Ready","argocd":"Healthy","argocdMessage":"a < b"}`
 	var out strings.Builder
 	err := judgeAll(strings.NewReader(object+"\n"+object+"\n"), &out, text(t, healthScript))

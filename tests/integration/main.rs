@@ -38,6 +38,7 @@ mod peers;
 mod permissions;
 mod policies;
 mod rbac;
+mod services;
 mod startup;
 mod states;
 mod telemetry;

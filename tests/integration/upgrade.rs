@@ -152,7 +152,7 @@ async fn values_of_a_newer_schema_are_reported_and_change_nothing() {
             // Only a newer version may be able to parse the spec; the status is always ours.
             let mut ours = manifest(&json!(object.metadata), &json!({"destination": {}}));
             ours["status"] = object.data["status"].clone();
-            check_status(&serde_json::from_value(ours).unwrap());
+            check_status(&serde_json::from_value::<PinpointEventStreamRole>(ours).unwrap());
             let said = object.data["status"].clone();
             let all = said["conditions"].as_array().cloned().unwrap_or_default();
             let ready = all.iter().find(|condition| condition["type"] == "Ready").cloned();

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,25 +38,37 @@ func read(t *testing.T, path string) string {
 
 func TestTheJSONSchemaTakesTheSamplesAndNoMistakes(t *testing.T) {
 	samples, err := filepath.Glob("../../deploy/samples/*.yaml")
-	if err != nil || len(samples) < 2 {
-		t.Fatalf("%v: %v", samples, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	var resources []any
 	for _, sample := range samples {
 		resource := decode(t, read(t, sample))
 		if err := schemaOf(t, resource).Validate(resource); err != nil {
 			t.Errorf("%s: %v", sample, err)
 		}
+		resources = append(resources, resource)
 	}
-	for _, c := range []struct{ name, from, to, word string }{
-		{"a field that does not exist", "roleName:", "rolename:", "rolename"},
-		{"one of the destination", "kinesisStreamArn:", "kinesisStream:", "kinesisStream"},
-		{"one beside the spec", "spec:\n", "annotations: {}\nspec:\n", "annotations"},
-		{"no destination", "destination:\n    kinesisStreamArn:", "description:", "destination"},
-		{"a number for a name", "roleName: PinpointEventStreamRole", "roleName: 1", "roleName"},
-		{"a choice that does not exist", "roleName: PinpointEventStreamRole", "driftPolicy: Repair", "driftPolicy"},
-		{"too short a session", "roleName: PinpointEventStreamRole", "maxSessionDurationSeconds: 60", "maxSessionDurationSeconds"},
+	if found, wanted := declared(resources), destinationsOf(t); !slices.Equal(found, wanted) {
+		t.Errorf("there are samples for %v, not %v", found, wanted)
+	}
+	const pinpoint, sms = "kinesis.yaml", "sms-logs.yaml"
+	for _, c := range []struct{ name, sample, from, to, word string }{
+		{"a field that does not exist", pinpoint, "roleName:", "rolename:", "rolename"},
+		{"one of the destination", pinpoint, "kinesisStreamArn:", "kinesisStream:", "kinesisStream"},
+		{"one of the other kind's destination", pinpoint, "kinesisStreamArn:", "logGroupArn:", "logGroupArn"},
+		{"one beside the spec", pinpoint, "spec:\n", "annotations: {}\nspec:\n", "annotations"},
+		{"no destination", pinpoint, "destination:\n    kinesisStreamArn:", "description:", "destination"},
+		{"a number for a name", pinpoint, "roleName: PinpointEventStreamRole", "roleName: 1", "roleName"},
+		{"a choice that does not exist", pinpoint, "roleName: PinpointEventStreamRole", "driftPolicy: Repair", "driftPolicy"},
+		{"too short a session", pinpoint, "roleName: PinpointEventStreamRole", "maxSessionDurationSeconds: 60", "maxSessionDurationSeconds"},
+		{"no source", sms, "source:\n    endUserMessagingSms:\n      configurationSetName:", "description:", "source"},
+		{"a service that does not exist", sms, "endUserMessagingSms:", "sms:", "sms"},
+		{"a service without its name", sms, "endUserMessagingSms:\n      configurationSetName: alerts", "endUserMessagingSms: {}", "configurationSetName"},
+		{"the other kind's source", sms, "endUserMessagingSms:\n      configurationSetName:", "applicationId:", "applicationId"},
+		{"a destination that does not exist", sms, "logGroupArn:", "logGroup:", "logGroup"},
 	} {
-		sample := read(t, "../../deploy/samples/kinesis.yaml")
+		sample := read(t, "../../deploy/samples/"+c.sample)
 		wrong := strings.Replace(sample, c.from, c.to, 1)
 		if wrong == sample {
 			t.Fatalf("%s: %q is not in the sample", c.name, c.from)
@@ -75,14 +88,19 @@ func TestArtifactHubIsToldWhatTheChartHas(t *testing.T) {
 	}
 	told := func(name string) any { return decode(t, loaded.Metadata.Annotations["artifacthub.io/"+name]) }
 
-	definition := decode(t, read(t, "../../crds/streamrole.dev_pinpointeventstreamroles.yaml"))
-	want := map[string]any{
-		"kind": at(definition, "spec/names/kind"), "version": at(definition, "spec/versions/0/name"), "name": at(definition, "metadata/name"),
-	}
-	for field, value := range want {
-		if found := at(told("crds"), "0/"+field); found != value {
-			t.Errorf("crds: %s: %v, not %v", field, found, value)
+	wanted := definitions(t)
+	for _, crd := range told("crds").([]any) {
+		plural, _, _ := strings.Cut(at(crd, "name").(string), ".")
+		definition := wanted[plural]
+		for field, path := range map[string]string{"kind": "spec/names/kind", "version": "spec/versions/0/name", "name": "metadata/name"} {
+			if found, value := at(crd, field), at(definition, path); found != value {
+				t.Errorf("crds: %s: %v, not %v", field, found, value)
+			}
 		}
+		delete(wanted, plural)
+	}
+	if len(wanted) > 0 {
+		t.Errorf("crds: without %v", wanted)
 	}
 	examples := told("crdsExamples").([]any)
 	for _, example := range examples {
@@ -90,8 +108,8 @@ func TestArtifactHubIsToldWhatTheChartHas(t *testing.T) {
 			t.Errorf("crdsExamples: %v", err)
 		}
 	}
-	if len(examples) != 2 {
-		t.Errorf("crdsExamples: %d, not one for each kind of stream", len(examples))
+	if found, wanted := declared(examples), destinationsOf(t); !slices.Equal(found, wanted) {
+		t.Errorf("crdsExamples: for %v, not %v", found, wanted)
 	}
 	image := at(object(t, chartWith(t, values{}), "Deployment"), "spec/template/spec/containers/0/image")
 	if found := at(told("images"), "0/image"); found != image {

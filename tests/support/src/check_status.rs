@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
-use streamrole::api::PinpointEventStreamRole;
+use kube::Resource;
+use kube::core::object::HasStatus;
+use streamrole::api::RoleStatus;
 
 /// The conditions that are present only while True.
 const ABNORMAL: [&str; 2] = ["Reconciling", "Stalled"];
@@ -15,16 +17,18 @@ const ABNORMAL: [&str; 2] = ["Reconciling", "Stalled"];
 ///
 /// # Panics
 /// When it breaks a rule.
-pub fn check_status(resource: &PinpointEventStreamRole) {
+pub fn check_status(resource: &(impl Resource + HasStatus<Status = RoleStatus>)) {
     let violations = status_violations(resource);
-    let (name, status) = (&resource.metadata.name, &resource.status);
+    let (name, status) = (&resource.meta().name, resource.status());
     assert!(violations.is_empty(), "{name:?}: {violations:#?} in {status:#?}");
 }
 
 /// The rules that the status of the resource breaks.
 #[must_use]
-pub fn status_violations(resource: &PinpointEventStreamRole) -> Vec<String> {
-    let Some(status) = resource.status.as_ref().filter(|status| !status.is_untouched()) else {
+pub fn status_violations(
+    resource: &(impl Resource + HasStatus<Status = RoleStatus>),
+) -> Vec<String> {
+    let Some(status) = resource.status().filter(|status| !status.is_untouched()) else {
         return Vec::new();
     };
     let mut violations = Vec::new();
@@ -49,7 +53,7 @@ pub fn status_violations(resource: &PinpointEventStreamRole) -> Vec<String> {
         rule(excludes, &format!("Ready is not True while {type_} is"));
     }
 
-    let generation = resource.metadata.generation;
+    let generation = resource.meta().generation;
     let not_above = |observed: Option<i64>| observed.is_some() && observed <= generation;
     rule(not_above(status.observed_generation), "observedGeneration is at most the generation");
     for condition in conditions {
@@ -77,6 +81,8 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
     use serde_json::{Value, json};
+
+    use streamrole::api::PinpointEventStreamRole;
 
     use super::*;
     use crate::resources::{kinesis_arn, manifest};

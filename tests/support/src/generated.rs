@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use streamrole::api::{KINDS, Kind};
-use streamrole::{api, controller, iam};
+use streamrole::{api, controller, iam, service};
 
 use crate::Error;
 
@@ -60,6 +60,7 @@ impl Generated {
         }
         all.extend([
             by("reference", api::reference(), &["docs/reference.md"]),
+            by("reference services", service::guide(), &["docs/services.md"]),
             by(
                 "rbac",
                 yaml(&controller::cluster_role(&KINDS))?,
@@ -81,7 +82,11 @@ impl Generated {
         ]);
         for policy in <iam::PermissionsPolicy as clap::ValueEnum>::value_variants() {
             let (name, file) = shipped_as(*policy);
-            let document = policy.document(&iam::PolicyLimits::default());
+            let limits = iam::PolicyLimits {
+                role_actions: service::actions(),
+                ..iam::PolicyLimits::default()
+            };
+            let document = policy.document(&limits);
             let text = serde_json::to_string_pretty(&document)? + "\n";
             all.push(by(&format!("iam-policy {name}"), text, &[file]));
         }
@@ -121,6 +126,7 @@ const fn shipped_as(policy: iam::PermissionsPolicy) -> (&'static str, &'static s
         iam::PermissionsPolicy::TakeOver => ("take-over", "deploy/iam/policy-take-over.json"),
         iam::PermissionsPolicy::Boundary => ("boundary", "deploy/iam/policy-boundary.json"),
         iam::PermissionsPolicy::OwnRole => ("own-role", "deploy/iam/policy-own-role.json"),
+        iam::PermissionsPolicy::RoleBoundary => ("role-boundary", "deploy/iam/role-boundary.json"),
     }
 }
 

@@ -6,9 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{ApiResource, PostParams};
 use kube::core::ObjectMeta;
-use kube::{Api, Client, Resource as _};
+use kube::core::object::HasStatus;
+use kube::{Api, Client, Resource};
 use serde_json::{Value, json};
-use streamrole::api::PinpointEventStreamRole;
+use streamrole::api::{PinpointEventStreamRole, RoleStatus};
 
 use crate::Error;
 
@@ -37,13 +38,18 @@ pub fn kinesis_arn(stream: &str) -> String {
 
 /// The condition of this type.
 #[must_use]
-pub fn condition(resource: &PinpointEventStreamRole, type_: &str) -> Option<Condition> {
-    resource.status.iter().flat_map(|status| &status.conditions).find(|c| c.type_ == type_).cloned()
+pub fn condition(resource: &impl HasStatus<Status = RoleStatus>, type_: &str) -> Option<Condition> {
+    resource
+        .status()
+        .iter()
+        .flat_map(|status| &status.conditions)
+        .find(|c| c.type_ == type_)
+        .cloned()
 }
 
 /// The condition `Ready`; a condition with the status "absent" if there is none.
 #[must_use]
-pub fn ready(resource: &PinpointEventStreamRole) -> Condition {
+pub fn ready(resource: &impl HasStatus<Status = RoleStatus>) -> Condition {
     condition(resource, "Ready").unwrap_or_else(|| Condition {
         type_: "Ready".into(),
         status: "absent".into(),
@@ -56,9 +62,9 @@ pub fn ready(resource: &PinpointEventStreamRole) -> Condition {
 
 /// Whether the resource is Ready for its current generation.
 #[must_use]
-pub fn is_ready(resource: &PinpointEventStreamRole) -> bool {
+pub fn is_ready(resource: &(impl Resource + HasStatus<Status = RoleStatus>)) -> bool {
     let ready = ready(resource);
-    ready.status == "True" && ready.observed_generation == resource.metadata.generation
+    ready.status == "True" && ready.observed_generation == resource.meta().generation
 }
 
 /// Creates the namespace.

@@ -30,8 +30,12 @@ use crate::wait::eventually;
 /// The account that moto serves.
 pub const ACCOUNT_ID: &str = "111122223333";
 
-/// The shipped CRD.
+/// The shipped CRD of the first kind.
 pub const CRD: &str = include_str!("../../../crds/streamrole.dev_pinpointeventstreamroles.yaml");
+
+/// The shipped CRD of the second kind.
+const EVENT_STREAM_ROLE_CRD: &str =
+    include_str!("../../../crds/streamrole.dev_eventstreamroles.yaml");
 
 /// The shipped `ClusterRole`.
 pub const CLUSTER_ROLE: &str = include_str!("../../../deploy/rbac/clusterrole.yaml");
@@ -232,21 +236,23 @@ impl Stack {
         self.dir.join(RUN).join(name)
     }
 
-    /// Installs the CRD and the controller's `ClusterRole`, and binds only that role to the controller's service
-    /// account.
+    /// Installs this CRD of the first kind, the shipped CRD of the second, and the controller's `ClusterRole`, and binds
+    /// only that role to the controller's service account.
     ///
     /// # Errors
     /// When the API server rejects any of it.
     pub async fn install(&self, crd: &str, cluster_role: &str) -> Result<(), Error> {
         let client = self.admin().await?;
-        let crd: CustomResourceDefinition = serde_saphyr::from_str(crd)?;
+        let crds: [CustomResourceDefinition; 2] =
+            [serde_saphyr::from_str(crd)?, serde_saphyr::from_str(EVENT_STREAM_ROLE_CRD)?];
         let cluster_role: ClusterRole = serde_saphyr::from_str(cluster_role)?;
-        let crd_name = crd.metadata.name.clone().unwrap_or_default();
         let role_name = cluster_role.metadata.name.clone().unwrap_or_default();
         let (namespace, account) = CONTROLLER;
         let named = |name: &str| ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() };
 
-        apply(Api::all(client.clone()), &crd).await?;
+        for crd in &crds {
+            apply(Api::all(client.clone()), crd).await?;
+        }
         apply(Api::all(client.clone()), &cluster_role).await?;
         let new_namespace = Namespace { metadata: named(namespace), ..Namespace::default() };
         apply(Api::all(client.clone()), &new_namespace).await?;
@@ -262,8 +268,10 @@ impl Stack {
             subjects: Some(vec![controller_subject()]),
         };
         apply(Api::all(client.clone()), &binding).await?;
-        let crds: Api<CustomResourceDefinition> = Api::all(client);
-        await_condition(crds, &crd_name, conditions::is_crd_established()).await?;
+        for name in crds.iter().filter_map(|crd| crd.metadata.name.as_deref()) {
+            let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+            await_condition(crds, name, conditions::is_crd_established()).await?;
+        }
         self.service_account_kubeconfig(namespace, account).await.map(drop)
     }
 

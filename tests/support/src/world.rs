@@ -276,7 +276,7 @@ impl World {
             let all = all.map_err(|error| error.to_string())?;
             all.iter().for_each(check_status);
             let unready: Vec<_> =
-                all.iter().filter(|r| !is_ready(r)).map(ResourceExt::name_any).collect();
+                all.iter().filter(|r| !is_ready(*r)).map(ResourceExt::name_any).collect();
             if unready.is_empty() { Ok(()) } else { Err(format!("{unready:?}\n{}", self.log())) }
         })
         .await;
