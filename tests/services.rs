@@ -93,7 +93,7 @@ fn each_entry_is_complete() {
         for kind in DestinationKind::ALL {
             let instead = service.instead.iter().filter(|(refused, _)| *refused == kind).count();
             let expected = usize::from(service.target(kind).is_none());
-            assert_eq!(instead, expected, "{key} has what works in place of {kind:?}");
+            assert_eq!(instead, expected, "{key} says what works instead of {kind:?}");
         }
         for target in service.targets {
             assert!(!target.actions.is_empty(), "{key}");

@@ -1,5 +1,6 @@
--- Argo CD's health of a PinpointEventStreamRole, from its status, which follows kstatus. Argo CD gives a script no
--- string library. For an object that is being deleted it reports "Pending deletion" itself, and runs this only for hooks.
+-- Argo CD's health of an EventStreamRole or a PinpointEventStreamRole, from its status, which follows kstatus. Argo CD
+-- gives a script no string library. For an object that is being deleted it reports "Pending deletion" itself, and runs
+-- this only for hooks.
 
 local function table_or_empty(value)
   if type(value) == "table" then

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+
 use super::crd::crd;
 use super::kind::{Kind, read};
 use super::resource::RoleResource;
-use super::sources::event_stream_role_crd;
+use super::sources;
 use super::v1alpha1::{
-    EventStreamRole, EventStreamRoleSpec, PinpointEventStreamRole, PinpointEventStreamRoleSpec,
+    EVENT_STREAM_ROLE_RULES, EventStreamRole, EventStreamRoleSpec, PinpointEventStreamRole,
+    PinpointEventStreamRoleSpec,
 };
 
 /// Every kind that the program serves.
@@ -30,6 +33,12 @@ static EVENT_STREAM_ROLE: Kind = Kind {
     crd: event_stream_role_crd,
     read: read::<EventStreamRoleSpec>,
 };
+
+fn event_stream_role_crd() -> CustomResourceDefinition {
+    let mut crd = crd::<EventStreamRole>();
+    sources::add_rules(&mut crd, &EVENT_STREAM_ROLE_RULES);
+    crd
+}
 
 impl Kind {
     /// The kind of this name.

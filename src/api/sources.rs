@@ -10,9 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::policy::Partition;
 use crate::service::{Conditions, DestinationKind, Service, SourceField};
 
-use super::crd::crd;
-use super::rules;
-use super::v1alpha1::{EVENT_STREAM_ROLE_RULES, EventStreamRole};
+use super::rules::{self, SpecRules};
 
 /// The schema of `spec.source`.
 pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
@@ -110,24 +108,21 @@ fn field_schema(field: &SourceField) -> Value {
     schema
 }
 
-/// The definition of `EventStreamRole`, with the rules of each service.
-pub(super) fn event_stream_role_crd() -> CustomResourceDefinition {
-    let mut crd = crd::<EventStreamRole>();
+/// Adds to the schema of a spec with these rules the rules of each service.
+pub(super) fn add_rules(crd: &mut CustomResourceDefinition, rules: &SpecRules) {
     for version in &mut crd.spec.versions {
         let schema = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut());
         let spec = schema.and_then(|s| s.properties.as_mut()).and_then(|p| p.get_mut("spec"));
         if let Some(spec) = spec {
-            let rules = spec.x_kubernetes_validations.get_or_insert_with(Vec::new);
-            rules.extend(Service::current().flat_map(rules_of));
+            let all = spec.x_kubernetes_validations.get_or_insert_with(Vec::new);
+            all.extend(Service::current().flat_map(|service| rules_of(service, &rules.place())));
         }
     }
-    crd
 }
 
 /// The rules of a spec whose source is this service.
-fn rules_of(service: &'static Service) -> Vec<ValidationRule> {
+fn rules_of(service: &'static Service, place: &str) -> Vec<ValidationRule> {
     let has = format!("has(self.source.{})", service.key);
-    let place = EVENT_STREAM_ROLE_RULES.place();
     let partition = format!("{place}.find('^arn:[a-z0-9-]+').replace('arn:', '')");
     let mut all: Vec<_> = DestinationKind::ALL
         .into_iter()

@@ -72,7 +72,7 @@ impl EventStream {
 /// pull request 19063 confirms the need. Not narrowed: AWS asks not to rely on the form of Firehose's encryption
 /// context, and `kms:ViaService` is neither documented for this nor tested.
 ///
-/// SNS: `kms:GenerateDataKey*` and `kms:Decrypt` by way of SNS for this topic (End User Messaging SMS user guide,
+/// SNS: `kms:GenerateDataKey*` and `kms:Decrypt` through SNS for this topic (End User Messaging SMS user guide,
 /// "Two-way SMS IAM policy", `two-way-sms-iam-policy`).
 ///
 /// A log group: none, because CloudWatch Logs itself uses the key.

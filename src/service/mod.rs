@@ -46,7 +46,7 @@ pub static SERVICES: [&Service; 10] = [
     &iot::IOT,
 ];
 
-/// Name of the inline policy of every service that has none of its own.
+/// Name of the inline policy, unless the entry of the service has another.
 pub const USUAL_POLICY_NAME: &str = table::USUAL.policy_name;
 
 /// The partitions with SES and End User Messaging.

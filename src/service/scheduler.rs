@@ -53,7 +53,7 @@ pub(super) static SCHEDULER: Service = Service {
     ],
     differences: &[Difference {
         target: None,
-        reason: "`ArnLike` in place of `StringEquals` for `aws:SourceArn`: it means the same for a name, and `*` works.",
+        reason: "`ArnLike` instead of `StringEquals` for `aws:SourceArn`: it means the same for a name, and `*` works.",
     }],
     ..USUAL
 };

@@ -52,7 +52,7 @@ pub(super) static SES: Service = Service {
     pass_role: "The Service Authorization Reference lists no `iam:PassRole` for this call. Allow it all the same: it may be checked.",
     differences: &[Difference {
         target: None,
-        reason: "`ArnLike` in place of `StringEquals` for `aws:SourceArn`: it means the same for a name, and `*` works.",
+        reason: "`ArnLike` instead of `StringEquals` for `aws:SourceArn`: it means the same for a name, and `*` works.",
     }],
     ..USUAL
 };

@@ -27,7 +27,7 @@ pub struct Service {
     pub page: &'static str,
     /// The destinations that the service writes to.
     pub targets: &'static [Target],
-    /// What works in place of each other destination.
+    /// What works instead of each other destination.
     pub instead: &'static [(DestinationKind, &'static str)],
     /// Whether the source must be in the Region of the destination.
     pub same_region: bool,
@@ -215,7 +215,7 @@ impl Service {
         self.targets.iter().find(|target| target.kind == kind)
     }
 
-    /// Why the service does not write to destinations of this kind, and what to do in its place; `None` when it does.
+    /// Why the service does not write to destinations of this kind, and what works instead; `None` when it does.
     #[must_use]
     pub fn refusal(&self, kind: DestinationKind) -> Option<String> {
         if self.target(kind).is_some() {

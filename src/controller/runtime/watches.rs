@@ -1,5 +1,6 @@
 //! Watches the resources, updates the index from the watches, and tracks the state of each watch.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,15 +68,20 @@ impl Watches {
         self.iter().filter_map(|watch| watch.pulse.age()).max().unwrap_or_default()
     }
 
-    /// The number of watches that the API server denies.
+    /// The number of watched namespaces in which the API server denies a kind.
     pub(crate) fn denied(&self) -> usize {
-        self.iter().filter(|watch| watch.pulse.is_denied()).count()
+        namespaces(self.iter().filter(|watch| watch.pulse.is_denied()))
     }
 
     /// The problem that prevents the controller from observing its resources, if any.
     pub(crate) fn problem(&self) -> Option<String> {
-        problem(self.age(), self.silence, self.denied(), self.all.len())
+        problem(self.age(), self.silence, self.denied(), namespaces(self.iter()))
     }
+}
+
+/// The number of distinct scopes; all namespaces together are one.
+fn namespaces<'a>(watches: impl Iterator<Item = &'a Watch>) -> usize {
+    watches.map(|watch| &watch.scope.namespace).collect::<BTreeSet<_>>().len()
 }
 
 /// As [`Watches::problem`]. A denied namespace does not block the others.

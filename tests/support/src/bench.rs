@@ -2,21 +2,24 @@
 //! set latency. It measures and prints, and asserts nothing.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use futures::{StreamExt as _, pin_mut};
+use futures::stream::select;
+use futures::{Stream, StreamExt as _, pin_mut};
 use kube::api::{Patch, PatchParams};
+use kube::core::object::HasStatus;
 use kube::runtime::{WatchStreamExt as _, watcher};
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
 use serde_json::json;
-use streamrole::api::PinpointEventStreamRole;
+use streamrole::api::{EventStreamRole, PinpointEventStreamRole, RoleStatus};
 use support::{
-    Controller, ControllerOptions, Error, MemoryIam, Stack, create_namespace, create_resources,
-    eventually_within, is_ready,
+    Controller, ControllerOptions, Error, MemoryIam, Stack, create_event_stream_roles,
+    create_namespace, create_resources, eventually_within, is_ready,
 };
 
 /// The most edits that are timed.
@@ -42,6 +45,9 @@ struct Args {
     /// The number of concurrent reconciles.
     #[arg(long, env = "BENCH_WORKERS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     workers: u16,
+    /// Whether every second resource is an `EventStreamRole`.
+    #[arg(long, env = "BENCH_BOTH_KINDS")]
+    both_kinds: bool,
     /// The controller's binary. Default: the one beside this program.
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -142,9 +148,19 @@ impl<'a> Bench<'a> {
         for index in 0..NAMESPACES {
             create_namespace(&self.client, &format!("bench-{index}")).await?;
         }
-        let all = (0..self.number)
-            .map(|index| (format!("bench-{}", index % NAMESPACES), format!("events-{index}")));
-        create_resources(&self.client, all).await
+        let named =
+            |index: usize| (format!("bench-{}", index % NAMESPACES), format!("events-{index}"));
+        create_resources(&self.client, self.of_first_kind().map(named)).await?;
+        if self.args.both_kinds {
+            let others = (1..self.number).step_by(2);
+            create_event_stream_roles(&self.client, others.map(named)).await?;
+        }
+        Ok(())
+    }
+
+    /// The numbers of the resources of the first kind.
+    fn of_first_kind(&self) -> impl Iterator<Item = usize> + use<> {
+        (0..self.number).step_by(if self.args.both_kinds { 2 } else { 1 })
     }
 
     /// Starts the controller and waits until all resources are ready.
@@ -198,7 +214,7 @@ impl<'a> Bench<'a> {
         // could miss a write by an earlier process.
         self.edit_one(0, "first").await?;
         let mut edits = Vec::new();
-        for index in (0..self.number).step_by(self.number.div_ceil(EDITS)) {
+        for index in self.of_first_kind().step_by(self.number.div_ceil(EDITS)) {
             edits.push(self.edit_one(index, "edited").await?);
         }
         controller.stop()?;
@@ -243,17 +259,13 @@ impl<'a> Bench<'a> {
     }
 
     async fn all_ready(&self) -> Result<(), Error> {
-        let api: Api<PinpointEventStreamRole> = Api::all(self.client.clone());
-        let changes = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
-        pin_mut!(changes);
+        let first = ready_resources::<PinpointEventStreamRole>(&self.client);
+        let all = select(first, ready_resources::<EventStreamRole>(&self.client));
+        pin_mut!(all);
         let mut ready = HashSet::new();
         while ready.len() < self.number {
-            let Some(change) = tokio::time::timeout(PATIENCE, changes.next()).await? else { break };
-            // An interrupted watch resumes.
-            let Ok(resource) = change else { continue };
-            if is_ready(&resource) {
-                ready.insert(resource.uid());
-            }
+            let Some(uid) = tokio::time::timeout(PATIENCE, all.next()).await? else { break };
+            ready.insert(uid);
         }
         Ok(())
     }
@@ -290,7 +302,7 @@ impl<'a> Bench<'a> {
         let metrics = self.client.request_text(request).await?;
         let is_write = |line: &&str| {
             line.starts_with("apiserver_request_total{")
-                && ["\"pinpointeventstreamroles\"", "\"events\""].iter().any(|r| line.contains(r))
+                && ["eventstreamroles\"", "\"events\""].iter().any(|r| line.contains(r))
                 && ["APPLY", "PATCH", "POST", "PUT", "DELETE"]
                     .iter()
                     .any(|v| line.contains(&format!("verb=\"{v}\"")))
@@ -321,6 +333,21 @@ impl<'a> Bench<'a> {
         );
         say(&row);
     }
+}
+
+/// The uid of each resource of a kind whenever it is ready.
+fn ready_resources<K>(client: &Client) -> impl Stream<Item = Option<String>> + use<K>
+where
+    K: Resource<DynamicType = ()> + HasStatus<Status = RoleStatus>,
+    K: Clone + fmt::Debug + DeserializeOwned + Send + 'static,
+{
+    let api: Api<K> = Api::all(client.clone());
+    let changes = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
+    // An interrupted watch resumes.
+    changes.filter_map(|change| async {
+        let resource = change.ok()?;
+        is_ready(&resource).then(|| resource.uid())
+    })
 }
 
 fn binary(given: Option<&Path>) -> Result<PathBuf, Error> {

@@ -46,13 +46,14 @@ async fn demo() -> Result<(), Error> {
     say("$ streamrole run --resync 3s &");
     let controller = Controller::start(&stack, &options)?;
 
-    heading("One resource for a Kinesis data stream, one for a Firehose stream");
+    heading("One resource for each role: of Pinpoint, and of the services that follow it");
     let samples = root.join("deploy/samples");
     let kinesis = read(&samples.join("kinesis.yaml"))?;
     say(kinesis.trim_end());
     kubectl(&stack, &["apply", "-f", "deploy/samples"]).await?;
-    kubectl(&stack, &["wait", "--for=condition=Ready", "pesr", "--all", "--timeout=30s"]).await?;
-    kubectl(&stack, &["get", "pesr"]).await?;
+    kubectl(&stack, &["wait", "--for=condition=Ready", "esr,pesr", "--all", "--timeout=30s"])
+        .await?;
+    kubectl(&stack, &["get", "esr,pesr"]).await?;
 
     heading("The live role in IAM: the documents of AWS's own page");
     let trust_policy =

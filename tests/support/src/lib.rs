@@ -50,8 +50,8 @@ pub use query::Call;
 pub use rate_limit::RateLimit;
 pub use replica::Replica;
 pub use resources::{
-    api_resource, cluster_id, condition, create_all, create_namespace, create_resources, is_ready,
-    kinesis_arn, manifest, ready,
+    api_resource, cluster_id, condition, create_all, create_event_stream_roles, create_namespace,
+    create_resources, is_ready, kinesis_arn, manifest, ready,
 };
 pub use stack::{ACCOUNT_ID, CLUSTER_ROLE, CRD, LEASE_ROLE, Stack, iam_at, set_aws_environment};
 pub use tls::TlsFront;

@@ -5,11 +5,11 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{ApiResource, PostParams};
-use kube::core::ObjectMeta;
 use kube::core::object::HasStatus;
+use kube::core::{DynamicObject, ObjectMeta};
 use kube::{Api, Client, Resource};
 use serde_json::{Value, json};
-use streamrole::api::{PinpointEventStreamRole, RoleStatus};
+use streamrole::api::{EventStreamRole, PinpointEventStreamRole, RoleStatus};
 
 use crate::Error;
 
@@ -17,6 +17,15 @@ use crate::Error;
 #[must_use]
 pub fn api_resource() -> ApiResource {
     ApiResource::erase::<PinpointEventStreamRole>(&())
+}
+
+/// The API resource of the kind of this name.
+fn api_resource_of(kind: &str) -> ApiResource {
+    if kind == EventStreamRole::kind(&()) {
+        ApiResource::erase::<EventStreamRole>(&())
+    } else {
+        api_resource()
+    }
 }
 
 /// A resource as a user writes it.
@@ -97,9 +106,11 @@ pub async fn create_all(
     concurrently: usize,
 ) -> Result<(), Error> {
     let create = |manifest: Value| async move {
-        let resource: PinpointEventStreamRole = serde_json::from_value(manifest)?;
+        let resource: DynamicObject = serde_json::from_value(manifest)?;
         let namespace = resource.metadata.namespace.clone().unwrap_or_default();
-        let api: Api<PinpointEventStreamRole> = Api::namespaced(client.clone(), &namespace);
+        let kind = resource.types.as_ref().map_or("", |types| types.kind.as_str());
+        let kind = api_resource_of(kind);
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &kind);
         api.create(&PostParams::default(), &resource).await?;
         Ok(())
     };
@@ -120,6 +131,28 @@ pub async fn create_resources(
             "source": {"accountId": "111122223333", "region": "us-east-1"},
         });
         manifest(&json!({"namespace": namespace, "name": name}), &spec)
+    });
+    create_all(client, manifests, 16).await
+}
+
+/// Creates an `EventStreamRole` for each namespace and name, where only their number matters.
+///
+/// # Errors
+/// When the API server rejects one.
+pub async fn create_event_stream_roles(
+    client: &Client,
+    resources: impl Iterator<Item = (String, String)>,
+) -> Result<(), Error> {
+    let manifests = resources.map(|(namespace, name)| {
+        json!({
+            "apiVersion": EventStreamRole::api_version(&()),
+            "kind": EventStreamRole::kind(&()),
+            "metadata": {"namespace": namespace, "name": name},
+            "spec": {
+                "source": {"eventBridgeRule": {"ruleName": name}},
+                "destination": {"kinesisStreamArn": kinesis_arn(&name)},
+            },
+        })
     });
     create_all(client, manifests, 16).await
 }
