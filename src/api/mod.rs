@@ -17,6 +17,7 @@ mod sources;
 mod status;
 #[cfg(test)]
 pub(crate) mod testing;
+mod unknown_fields;
 mod v1alpha1;
 
 pub use annotations::{
@@ -32,6 +33,7 @@ pub use reference::reference;
 pub use resource::RoleResource;
 pub use settings::RoleSettings;
 pub use status::{DriftedField, RoleStatus};
+pub use unknown_fields::unknown_fields;
 pub use v1alpha1::{
     Destination, EventDestination, EventSource, EventStreamRole, EventStreamRoleSpec,
     PinpointEventStreamRole, PinpointEventStreamRoleSpec, Source,

@@ -1,11 +1,21 @@
 //! The command line: one small file per subcommand.
 
+mod account;
+mod audit;
 mod check;
+mod completion;
 mod connect;
 mod crd;
+mod diff;
+mod explain;
 mod iam_policy;
+mod import;
+mod man;
+mod manifests;
+mod migrate;
 mod rbac;
 mod reference;
+mod render;
 mod run;
 
 use std::io::{ErrorKind, Write as _};
@@ -19,6 +29,8 @@ use thiserror::Error;
 use crate::{controller, iam, role, telemetry};
 
 /// Manages IAM roles for AWS event streams, declared by Kubernetes resources.
+///
+/// Exit codes: 0 when there is nothing to report, 1 when there are differences or findings, 2 on an error.
 #[derive(Debug, Parser)]
 #[command(name = "streamrole", version, about, max_term_width = 100)]
 struct Cli {
@@ -33,6 +45,18 @@ enum Command {
     /// Check whether a controller could work in this environment: the cluster, its permissions there, AWS. Changes
     /// nothing.
     Check(check::Args),
+    /// Print the role that each manifest declares, without a cluster and without AWS.
+    Render(render::Args),
+    /// Compare the roles that manifests declare with the live roles, or with other manifests. Changes nothing.
+    Diff(diff::Args),
+    /// Print the resources that adopt existing roles. Changes nothing.
+    Import(import::Args),
+    /// Print the resources that replace a PinpointEventStreamRole, and what else is to be done.
+    Migrate(migrate::Args),
+    /// Report what is wrong with the event stream roles of an account or of manifests. Changes nothing.
+    Audit(audit::Args),
+    /// Print the documentation of a reason, a finding or an event.
+    Explain(explain::Args),
     /// Print the CustomResourceDefinitions that the cluster needs.
     Crd(crd::Args),
     /// Print the reference of the resources, or of the services, as Markdown.
@@ -41,6 +65,37 @@ enum Command {
     Rbac(rbac::Args),
     /// Print an IAM policy for the controller's own role, or a permissions boundary for the roles.
     IamPolicy(iam_policy::Args),
+    /// Print the completion script of a shell.
+    Completion(completion::Args),
+    /// Write the manual pages.
+    Man(man::Args),
+}
+
+/// How a command ended, as the exit code of the process says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Exit {
+    /// There is nothing to report.
+    Nothing,
+    /// There are differences or findings.
+    Findings,
+    /// The command failed, or some input is not valid.
+    Error,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Nothing => 0,
+            Exit::Findings => 1,
+            Exit::Error => 2,
+        })
+    }
+}
+
+impl From<()> for Exit {
+    fn from((): ()) -> Self {
+        Self::Nothing
+    }
 }
 
 /// Why the process cannot continue; waiting does not help.
@@ -83,6 +138,9 @@ enum Error {
     /// Flags contradict each other.
     #[error("{0}")]
     Flags(String),
+    /// A file cannot be used.
+    #[error("{0}")]
+    Input(String),
     /// Standard output is closed.
     #[error("cannot print: {0}")]
     Print(String),
@@ -91,22 +149,28 @@ enum Error {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Run(args) => run::run(args),
-        Command::Check(args) => check::check(&args),
-        Command::Crd(args) => crd::print(&args),
-        Command::Reference(args) => reference::print(&args),
-        Command::Rbac(args) => rbac::print(&args),
-        Command::IamPolicy(args) => iam_policy::print(args),
+    let done: Result<Exit, Error> = match Cli::parse().command {
+        Command::Run(args) => run::run(args).map(Exit::from),
+        Command::Check(args) => check::check(&args).map(Exit::from),
+        Command::Render(args) => render::render(&args),
+        Command::Diff(args) => diff::diff(&args),
+        Command::Import(args) => import::import(&args),
+        Command::Migrate(args) => migrate::migrate(&args),
+        Command::Audit(args) => audit::audit(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Crd(args) => crd::print(&args).map(Exit::from),
+        Command::Reference(args) => reference::print(&args).map(Exit::from),
+        Command::Rbac(args) => rbac::print(&args).map(Exit::from),
+        Command::IamPolicy(args) => iam_policy::print(args).map(Exit::from),
+        Command::Completion(args) => completion::print(&args).map(Exit::from),
+        Command::Man(args) => man::write(&args).map(Exit::from),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // If standard error is closed, there is no place left to report to.
-            let _ = writeln!(std::io::stderr(), "streamrole: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let exit = done.unwrap_or_else(|error| {
+        // If standard error is closed, there is no place left to report to.
+        let _ = writeln!(std::io::stderr(), "streamrole: {error}");
+        Exit::Error
+    });
+    exit.into()
 }
 
 fn print_yaml(object: &impl Serialize) -> Result<(), Error> {

@@ -197,7 +197,7 @@ fn stop_signal() -> Result<watch::Receiver<bool>, Error> {
     Ok(receiver)
 }
 
-fn tag(text: &str) -> Result<(String, String), String> {
+pub(super) fn tag(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("it must be KEY=VALUE, as in team=marketing")?;
     Ok((key.into(), value.into()))
 }
