@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::DynamicResourceScope;
+use kube::core::{DynamicObject, DynamicResourceScope};
 use kube::{Resource, ResourceExt as _};
+use serde_json::Value;
 
 use crate::policy::Place;
 use crate::role::{
@@ -13,7 +14,7 @@ use crate::role::{
 };
 
 use super::declaration::{declaration, place, role_name};
-use super::kind::{Kind, Spec, SpecError};
+use super::kind::{InvalidSpec, Kind, Spec, SpecError};
 use super::settings::RoleSettings;
 use super::status::RoleStatus;
 
@@ -31,6 +32,19 @@ pub struct RoleResource {
 }
 
 impl RoleResource {
+    /// The resource of an object as the API server returns it.
+    ///
+    /// # Errors
+    /// When its spec does not match the type of the kind.
+    pub fn of_object(kind: &'static Kind, object: DynamicObject) -> Result<Self, InvalidSpec> {
+        let DynamicObject { metadata, mut data, .. } = object;
+        let mut part = |name| data.get_mut(name).map(Value::take).unwrap_or_default();
+        let (spec, status) = ((kind.read)(part("spec"))?, part("status"));
+        // A status that this program did not write counts as none.
+        let status = serde_json::from_value(status).unwrap_or_default();
+        Ok(Self { kind, metadata, spec, status })
+    }
+
     /// The settings of its role.
     #[must_use]
     pub fn settings(&self) -> &RoleSettings {

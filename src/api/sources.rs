@@ -93,7 +93,7 @@ fn field_schema(field: &SourceField) -> Value {
     let any = if default.is_none() { ", or `*` for any" } else { "" };
     let alternative = if default.is_none() { "|[*]" } else { "" };
     let mut schema = json!({
-        "description": format!("{what}{any}, as in `{example}`."),
+        "description": format!("{}{any}, as in `{example}`.", capitalized(what)),
         "type": "string",
         "minLength": 1,
         "maxLength": length.1,
@@ -106,6 +106,11 @@ fn field_schema(field: &SourceField) -> Value {
         schema.insert("default".into(), (*default).into());
     }
     schema
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// Adds to the schema of a spec with these rules the rules of each service.

@@ -207,6 +207,11 @@ impl DestinationArn {
         &self.account
     }
 
+    /// The name at the end of the ARN.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The destination, shortened for people, as in `kinesis/<stream>`.
     #[must_use]
     pub fn label(&self) -> String {

@@ -18,17 +18,23 @@ impl EventStream {
     /// # Errors
     /// When the document is malformed, which is a defect.
     pub fn trust_policy(&self) -> Result<Document, DocumentError> {
-        let region =
-            self.source.as_ref().map_or(self.destination.region(), |source| &source.region);
         let mut statement = Map::from_iter([
             ("Effect".to_owned(), json!("Allow")),
-            ("Principal".to_owned(), json!({"Service": self.service.principal.in_region(region)})),
+            ("Principal".to_owned(), json!({"Service": self.principal()})),
             ("Action".to_owned(), json!("sts:AssumeRole")),
         ]);
         if let Some(conditions) = self.source.as_ref().and_then(|source| self.conditions(source)) {
             statement.insert("Condition".into(), conditions);
         }
         Document::from_value(&json!({"Version": VERSION, "Statement": [statement]}))
+    }
+
+    /// The service principal that assumes the role.
+    #[must_use]
+    pub fn principal(&self) -> String {
+        let region =
+            self.source.as_ref().map_or(self.destination.region(), |source| &source.region);
+        self.service.principal.in_region(region)
     }
 
     fn conditions(&self, source: &Source) -> Option<Value> {
@@ -78,10 +84,11 @@ impl EventStream {
 /// A log group: none, because CloudWatch Logs itself uses the key.
 fn use_of_key(destination: &DestinationArn, key: &KeyArn) -> Option<Value> {
     let (destination, key, kind) = (destination.to_string(), key.to_string(), destination.kind());
+    let actions = actions_on_key(kind);
     match kind {
         DestinationKind::Kinesis => Some(json!({
             "Effect": "Allow",
-            "Action": ["kms:GenerateDataKey"],
+            "Action": actions,
             "Resource": [key],
             "Condition": {
                 "StringEquals": {"kms:EncryptionContext:aws:kinesis:arn": destination},
@@ -89,12 +96,12 @@ fn use_of_key(destination: &DestinationArn, key: &KeyArn) -> Option<Value> {
         })),
         DestinationKind::Firehose => Some(json!({
             "Effect": "Allow",
-            "Action": ["kms:GenerateDataKey", "kms:Decrypt"],
+            "Action": actions,
             "Resource": [key],
         })),
         DestinationKind::SnsTopic => Some(json!({
             "Effect": "Allow",
-            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+            "Action": actions,
             "Resource": [key],
             "Condition": {
                 "StringEquals": {
@@ -104,5 +111,15 @@ fn use_of_key(destination: &DestinationArn, key: &KeyArn) -> Option<Value> {
             },
         })),
         DestinationKind::LogGroup => None,
+    }
+}
+
+/// The actions that a producer needs on the key of a destination of this kind.
+pub(super) const fn actions_on_key(kind: DestinationKind) -> &'static [&'static str] {
+    match kind {
+        DestinationKind::Kinesis => &["kms:GenerateDataKey"],
+        DestinationKind::Firehose => &["kms:GenerateDataKey", "kms:Decrypt"],
+        DestinationKind::SnsTopic => &["kms:Decrypt", "kms:GenerateDataKey*"],
+        DestinationKind::LogGroup => &[],
     }
 }

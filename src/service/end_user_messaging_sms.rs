@@ -17,7 +17,7 @@ pub(super) static END_USER_MESSAGING_SMS: Service = Service {
         resource: "configuration-set/",
         fields: &[SourceField {
             name: "configurationSetName",
-            what: "Name of the configuration set",
+            what: "the name of the configuration set",
             characters: "a-zA-Z0-9_-",
             length: (1, 64),
             default: None,

@@ -19,7 +19,7 @@ pub(super) static EVENT_BRIDGE_RULE: Service = Service {
         fields: &[
             SourceField {
                 name: "eventBusName",
-                what: "Name of the rule's event bus",
+                what: "the name of the rule's event bus",
                 characters: "a-zA-Z0-9_./-",
                 length: (1, 256),
                 default: Some("default"),
@@ -27,7 +27,7 @@ pub(super) static EVENT_BRIDGE_RULE: Service = Service {
             },
             SourceField {
                 name: "ruleName",
-                what: "Name of the rule",
+                what: "the name of the rule",
                 characters: "a-zA-Z0-9_.-",
                 length: (1, 64),
                 default: None,

@@ -189,6 +189,7 @@ pub fn attach(stream: &EventStream, role: &str) -> Option<String> {
     let target = service.target(stream.destination().kind())?;
     let mut command = target.attach.replace("{role}", role);
     command = command.replace("{destination}", &stream.destination().to_string());
+    command = command.replace("{destinationName}", stream.destination().name());
     let given = service.fields_of(stream.source()).unwrap_or_default();
     for field in service.source.fields {
         let value = given.get(field.name).map(String::as_str).or(field.default);

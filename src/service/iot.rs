@@ -18,7 +18,7 @@ pub(super) static IOT: Service = Service {
         resource: "rule/",
         fields: &[SourceField {
             name: "ruleName",
-            what: "Name of the rule",
+            what: "the name of the rule",
             characters: "a-zA-Z0-9_",
             length: (1, 128),
             default: None,
@@ -33,14 +33,14 @@ pub(super) static IOT: Service = Service {
             actions: &["kinesis:PutRecord"],
             certainty: Certainty::Documented,
             page: "https://docs.aws.amazon.com/iot/latest/developerguide/kinesis-rule-action.html",
-            attach: "aws iot create-topic-rule --rule-name {ruleName} --topic-rule-payload 'sql=\"SELECT * FROM '\\''TOPIC'\\''\",actions=[{kinesis={roleArn={role},streamName=STREAM,partitionKey=KEY}}]'",
+            attach: "aws iot create-topic-rule --rule-name {ruleName} --topic-rule-payload 'sql=\"SELECT * FROM '\\''TOPIC'\\''\",actions=[{kinesis={roleArn={role},streamName={destinationName},partitionKey=KEY}}]'",
         },
         Target {
             kind: DestinationKind::Firehose,
             actions: &["firehose:PutRecord", "firehose:PutRecordBatch"],
             certainty: Certainty::Documented,
             page: "https://docs.aws.amazon.com/iot/latest/developerguide/kinesis-firehose-rule-action.html",
-            attach: "aws iot create-topic-rule --rule-name {ruleName} --topic-rule-payload 'sql=\"SELECT * FROM '\\''TOPIC'\\''\",actions=[{firehose={roleArn={role},deliveryStreamName=STREAM}}]'",
+            attach: "aws iot create-topic-rule --rule-name {ruleName} --topic-rule-payload 'sql=\"SELECT * FROM '\\''TOPIC'\\''\",actions=[{firehose={roleArn={role},deliveryStreamName={destinationName}}}]'",
         },
     ],
     instead: &[

@@ -2,6 +2,7 @@
 //! service. Only this folder and the file of a kind name a service. Pure: it builds documents from what a resource
 //! declares, and finds in documents what a resource would declare.
 
+mod access;
 mod cloud_watch_logs;
 mod destination;
 mod documents;
@@ -18,16 +19,19 @@ mod scheduler;
 mod ses;
 mod sns;
 mod source;
+mod successors;
 mod table;
 
 use crate::policy::Partition;
 
+pub use access::{Access, new_access};
 pub use destination::{DestinationArn, DestinationKind, KeyArn};
 pub use event_stream::{EventStream, Mismatch};
 pub use guide::{actions, attach, guide};
 pub use pinpoint::{FIRST_KIND, PINPOINT, project_id};
-pub use recognize::recognize;
+pub use recognize::{recognize, trusted};
 pub use source::{InvalidSource, Source};
+pub use successors::{Events, Names, Succession, Successor, succession};
 pub use table::{
     Certainty, Conditions, Difference, Principal, Service, SourceField, SourceForm, Target,
 };

@@ -17,7 +17,7 @@ const ATTACH: &str = "aws pinpoint put-event-stream --application-id {applicatio
 
 const PROJECT: SourceField = SourceField {
     name: "applicationId",
-    what: "The ID of the Pinpoint project (application)",
+    what: "the ID of the Pinpoint project (application)",
     characters: "a-f0-9",
     length: (32, 32),
     default: None,

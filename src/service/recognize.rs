@@ -16,10 +16,9 @@ use super::table::{Principal, Service};
 #[must_use]
 pub fn recognize(trust: &Document, permissions: &Document) -> Vec<EventStream> {
     let (trust, permissions) = (trust.to_value(), permissions.to_value());
-    let (mut principals, mut conditions, mut resources) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut conditions, mut resources) = (Vec::new(), Vec::new());
+    let principals = principals(&trust);
     for statement in statements(&trust) {
-        let service = statement.get("Principal").and_then(|principal| principal.get("Service"));
-        texts(service.unwrap_or(&Value::Null), &mut principals);
         texts(statement.get("Condition").unwrap_or(&Value::Null), &mut conditions);
     }
     for statement in statements(&permissions) {
@@ -41,6 +40,25 @@ pub fn recognize(trust: &Document, permissions: &Document) -> Vec<EventStream> {
             let stream = EventStream::new(service, source, destination.clone(), key.clone());
             found.extend(stream.ok().filter(|stream| !found.contains(stream)));
         }
+    }
+    found
+}
+
+/// The services that a trust policy names, in the order of the table.
+#[must_use]
+pub fn trusted(trust: &Document) -> Vec<&'static Service> {
+    let trust = trust.to_value();
+    let principals = principals(&trust);
+    let is_named = |service: &&Service| principals.iter().any(|p| assumed_by(service, p).is_some());
+    SERVICES.into_iter().filter(is_named).collect()
+}
+
+/// The service principals of a trust policy.
+fn principals(trust: &Value) -> Vec<&str> {
+    let mut found = Vec::new();
+    for statement in statements(trust) {
+        let service = statement.get("Principal").and_then(|principal| principal.get("Service"));
+        texts(service.unwrap_or(&Value::Null), &mut found);
     }
     found
 }

@@ -16,7 +16,7 @@ pub(super) static SCHEDULER: Service = Service {
         resource: "schedule-group/",
         fields: &[SourceField {
             name: "groupName",
-            what: "Name of the schedule group, not of a schedule",
+            what: "the name of the schedule group, not of a schedule",
             characters: "a-zA-Z0-9_.-",
             length: (1, 64),
             default: None,

@@ -17,7 +17,7 @@ pub(super) static SES: Service = Service {
         resource: "configuration-set/",
         fields: &[SourceField {
             name: "configurationSetName",
-            what: "Name of the SES configuration set",
+            what: "the name of the SES configuration set",
             characters: "a-zA-Z0-9_-",
             length: (1, 64),
             default: None,

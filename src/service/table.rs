@@ -115,7 +115,7 @@ pub struct SourceForm {
 pub struct SourceField {
     /// Its name.
     pub name: &'static str,
-    /// What it is, as its description begins.
+    /// What it is, in a sentence, with its article.
     pub what: &'static str,
     /// The accepted characters, as in a regular expression between brackets.
     pub characters: &'static str,
@@ -195,7 +195,8 @@ pub struct Target {
     pub certainty: Certainty,
     /// AWS's page with the permissions.
     pub page: &'static str,
-    /// The command that attaches the role, with `{role}` and `{destination}` for the ARNs.
+    /// The command that attaches the role, with `{role}` and `{destination}` for the ARNs, `{destinationName}`, and
+    /// the fields of the source.
     pub attach: &'static str,
 }
 

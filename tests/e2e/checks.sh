@@ -32,7 +32,7 @@ fail() { # TEXT
 			echo "--- $pod"
 			kubectl --namespace $namespace logs --tail 8 "$pod" | cut -c -400
 		done
-		kubectl get pesr --all-namespaces >"$state/log/resources"
+		kubectl get esr,pesr --all-namespaces >"$state/log/resources"
 	} >&3 2>&1
 	exit 1
 }

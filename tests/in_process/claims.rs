@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use streamrole::role::{Action, ErrorKind};
-use support::in_process::{CLUSTER, InProcess, kinesis_spec};
+use support::in_process::{CLUSTER, InProcess, kinesis_spec, rule_spec};
 
 fn shared(stream: &str) -> serde_json::Value {
     let mut spec = kinesis_spec(stream);
@@ -31,6 +31,65 @@ async fn the_first_owns_the_role_and_the_second_takes_over_once_it_is_deleted() 
     world.gone("first").await;
     world.synced("second").await;
     assert_eq!(owner(&world), "ns/second");
+}
+
+/// The kinds in both orders: each with the owner that the tags of its role `ns-events` name, and its spec.
+fn both_orders() -> [[(&'static str, &'static str, serde_json::Value); 2]; 2] {
+    let pinpoint = ("PinpointEventStreamRole/ns/events", "ns/events", kinesis_spec("a"));
+    let other = ("EventStreamRole/ns/events", "EventStreamRole/ns/events", rule_spec("b"));
+    [[pinpoint.clone(), other.clone()], [other, pinpoint]]
+}
+
+fn words_of(name: &str) -> String {
+    name.replacen('/', " ", 1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_older_of_two_kinds_owns_the_role_and_the_other_takes_over_once_it_is_deleted() {
+    for [(older, of_older, first), (younger, of_younger, second)] in both_orders() {
+        let mut world = InProcess::stopped();
+        world.apply(older, &first);
+        world.apply(younger, &second);
+        world.start();
+        world.synced(older).await;
+        let refused = world.says(younger, "False", "RoleOwnedByAnother").await;
+        assert!(refused.contains(&words_of(older)), "{refused}");
+        assert!(world.is(younger, "Stalled"));
+        assert_eq!(world.tag("ns-events", "resource").as_deref(), Some(of_older));
+        let before = world.roles.role("ns-events").unwrap();
+        world.pass(Duration::from_hours(1)).await;
+        let after = world.roles.role("ns-events").unwrap();
+        assert_eq!(format!("{after:?}"), format!("{before:?}"), "the other changes nothing");
+
+        world.delete(older);
+        world.gone(older).await;
+        world.synced(younger).await;
+        assert_eq!(world.tag("ns-events", "resource").as_deref(), Some(of_younger));
+        assert_eq!(world.tag("ns-events", "uid"), world.uid(younger));
+        let role = world.roles.role("ns-events").unwrap();
+        assert_ne!(role.role_id, before.role_id, "it is a new role");
+        assert_eq!(role.inline_policies.len(), 1, "{:?}", role.inline_policies);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_kind_named_by_the_tags_wins_over_an_older_resource_of_the_other() {
+    for [(older, _, first), (younger, of_younger, second)] in both_orders() {
+        let mut world = InProcess::stopped();
+        world.apply(older, &first);
+        world.apply(younger, &second);
+        let uid = world.uid(younger).unwrap();
+        world.roles.put_owned("ns-events", CLUSTER, of_younger, &uid);
+        world.start();
+        world.synced(younger).await;
+        let refused = world.says(older, "False", "RoleOwnedByAnother").await;
+        assert!(refused.contains(&words_of(younger)), "{refused}");
+        assert_eq!(world.tag("ns-events", "uid"), Some(uid));
+        world.delete(younger);
+        world.gone(younger).await;
+        world.synced(older).await;
+        assert_eq!(world.tag("ns-events", "uid"), world.uid(older));
+    }
 }
 
 #[tokio::test(start_paused = true)]

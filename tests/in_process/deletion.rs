@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use streamrole::role::{Action, ErrorKind};
+use streamrole::service::FIRST_KIND;
 use support::in_process::{InProcess, NAMESPACE, kinesis_spec};
 
 #[tokio::test(start_paused = true)]
@@ -27,7 +28,7 @@ async fn the_role_is_deleted_even_if_the_finalizer_was_removed() {
     let world = InProcess::new();
     world.apply("events", &kinesis_spec("s"));
     world.synced("events").await;
-    world.cluster.lose(NAMESPACE, "events");
+    world.cluster.lose(FIRST_KIND, NAMESPACE, "events");
     world
         .until("the role to go", || match world.roles.role("ns-events") {
             None => Ok(()),
@@ -117,7 +118,7 @@ async fn a_role_whose_finalizer_others_removed_is_reported_and_counted_until_rec
     world.roles.fail(Action::GetRole, ErrorKind::AccessDenied);
     world.delete("events");
     world.says("events", "False", "AccessDenied").await;
-    world.cluster.change(NAMESPACE, "events", |object| {
+    world.cluster.change(FIRST_KIND, NAMESPACE, "events", |object| {
         object["metadata"]["finalizers"] = json!([]);
     });
     world.gone("events").await;

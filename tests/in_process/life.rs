@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use streamrole::role::Action;
+use streamrole::service::FIRST_KIND;
 use support::in_process::{InProcess, NAMESPACE, kinesis_spec};
 use tokio::time::Instant;
 
@@ -119,10 +120,10 @@ async fn an_unreadable_object_is_reported_and_reconciled_once_fixed() {
     let world = InProcess::new();
     let mut spec = kinesis_spec("s");
     spec["driftPolicy"] = json!("Sometimes");
-    world.cluster.apply("PinpointEventStreamRole", NAMESPACE, "events", &spec);
+    world.cluster.apply(FIRST_KIND, NAMESPACE, "events", &spec);
     world
         .until("the problem to be reported", || {
-            let object = world.cluster.get(NAMESPACE, "events").unwrap();
+            let object = world.cluster.get(FIRST_KIND, NAMESPACE, "events").unwrap();
             let message = object["status"]["conditions"][0]["message"].to_string();
             message.contains("spec.driftPolicy").then_some(()).ok_or(message)
         })

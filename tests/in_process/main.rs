@@ -15,3 +15,4 @@ mod drift;
 mod errors;
 mod life;
 mod messages;
+mod services;

@@ -1,11 +1,15 @@
 //! The shipped admission policies on the real API server: what each denies, with which message, and what it permits.
 
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
-use kube::{Api, discovery};
+use kube::{Api, Resource, discovery};
 use serde::Deserialize as _;
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use streamrole::api::{EventStreamRole, PinpointEventStreamRole};
+use streamrole::service::{Conditions, DestinationKind, Service};
 use support::{eventually, manifest};
 
 use support::world::{World, kubectl, stack};
@@ -42,13 +46,42 @@ async fn under(test: &str, policies: &str) -> World {
     world
 }
 
+/// A kind with a spec and a status.
+trait RoleKind:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + DeserializeOwned
+    + std::fmt::Debug
+{
+}
+
+impl RoleKind for PinpointEventStreamRole {}
+impl RoleKind for EventStreamRole {}
+
+/// `kubectl apply --server-side` of a resource of the kind.
+async fn apply<K: RoleKind>(
+    world: &World,
+    name: &str,
+    spec: &Value,
+    params: &PatchParams,
+) -> Result<K, kube::Error> {
+    let mut manifest = manifest(&json!({"name": name}), spec);
+    manifest["kind"] = json!(K::kind(&()));
+    let resources: Api<K> = Api::namespaced(world.client.clone(), &world.namespace);
+    resources.patch(name, params, &Patch::Apply(manifest)).await
+}
+
 /// Waits until the policy is in force: it denies this spec, and the message has all of these words.
 async fn refused(world: &World, name: &str, spec: &Value, words: &[&str]) {
-    eventually(&format!("{name} to be refused"), || async {
+    refused_of::<PinpointEventStreamRole>(world, name, spec, words).await;
+}
+
+/// As [`refused`], for the kind.
+async fn refused_of<K: RoleKind>(world: &World, name: &str, spec: &Value, words: &[&str]) {
+    eventually(&format!("{name} to be refused: {spec}"), || async {
         // A dry run: until the policy is in force the object would be stored.
-        let manifest = manifest(&json!({"name": name}), spec);
         let params = PatchParams::apply("user").dry_run();
-        match world.resources.patch(name, &params, &Patch::Apply(manifest)).await {
+        match apply::<K>(world, name, spec, &params).await {
             Ok(_) => Err("it is accepted".to_owned()),
             Err(kube::Error::Api(answer)) if answer.code == 403 => {
                 // A policy reads its namespace and parameters from a cache.
@@ -63,8 +96,14 @@ async fn refused(world: &World, name: &str, spec: &Value, words: &[&str]) {
 
 /// Waits until this spec is accepted.
 async fn accepted(world: &World, name: &str, spec: &Value) {
-    eventually(&format!("{name} to be accepted"), || async {
-        world.try_apply(name, spec).await.map_err(|error| error.to_string())
+    accepted_of::<PinpointEventStreamRole>(world, name, spec).await;
+}
+
+/// As [`accepted`], for the kind.
+async fn accepted_of<K: RoleKind>(world: &World, name: &str, spec: &Value) {
+    eventually(&format!("{name} to be accepted: {spec}"), || async {
+        let params = PatchParams::apply("user").force();
+        apply::<K>(world, name, spec, &params).await.map_err(|error| error.to_string())
     })
     .await;
 }
@@ -423,4 +462,206 @@ async fn new_roles_need_a_source_and_older_ones_can_be_deleted() {
     world.annotate("old", "streamrole.dev/reconcile-requested-at", "now").await;
     world.delete("old").await;
     world.gone("old").await;
+}
+
+/// The spec of an `EventStreamRole` for this service and the destination of this ARN.
+fn spec_for(service: &str, kind: DestinationKind, arn: &str) -> Value {
+    let fields = Service::with_key(service).unwrap().source.fields.iter();
+    let source: Map<_, _> =
+        fields.map(|field| (field.name.to_owned(), json!(field.example))).collect();
+    json!({"source": {service: source}, "destination": {kind.field(): arn}})
+}
+
+/// The spec of an `EventStreamRole` whose role is named `<namespace>-events`.
+fn rule_spec(world: &World) -> Value {
+    let kind = DestinationKind::Kinesis;
+    let spec = spec_for("eventBridgeRule", kind, kind.example());
+    with(&spec, "roleName", json!(world.role("events")))
+}
+
+#[tokio::test]
+async fn every_destination_of_an_event_stream_role_is_in_a_listed_account() {
+    let policies = include_str!("../../deploy/policies/destination-accounts.yaml");
+    let world = under("accounts-of-both", policies).await;
+    for (service, kind) in [
+        ("eventBridgeRule", DestinationKind::Kinesis),
+        ("ses", DestinationKind::Firehose),
+        ("endUserMessagingSms", DestinationKind::LogGroup),
+        ("endUserMessagingSocial", DestinationKind::SnsTopic),
+    ] {
+        let foreign = kind.example().replace("111122223333", "999999999999");
+        let field = format!("spec.destination.{}:", kind.field());
+        let words = [&*field, "account 999999999999", "only: 111122223333"];
+        let name = service.to_lowercase();
+        let spec = spec_for(service, kind, &foreign);
+        refused_of::<EventStreamRole>(&world, &name, &spec, &words).await;
+        let own = spec_for(service, kind, kind.example());
+        accepted_of::<EventStreamRole>(&world, &name, &own).await;
+        // Not by an edit either.
+        refused_of::<EventStreamRole>(&world, &name, &spec, &words).await;
+    }
+}
+
+#[tokio::test]
+async fn services_without_documented_conditions_need_the_label_of_the_namespace() {
+    let world = under("conditions", include_str!("../../deploy/policies/source.yaml")).await;
+    let label =
+        |value: Value| json!({"labels": {"streamrole.dev/source-without-conditions": value}});
+    let examples = |service: &'static Service| {
+        let kind = service.targets[0].kind;
+        (service.key.to_lowercase(), spec_for(service.key, kind, kind.example()))
+    };
+    let (without, documented): (Vec<_>, Vec<_>) =
+        Service::current().partition(|s| s.conditions == Conditions::Undocumented);
+    assert!(without.iter().any(|service| service.key == "sns"), "{without:?}");
+    let all_refused = async || {
+        for service in &without {
+            let (name, spec) = examples(service);
+            // Also an edit of a stored object.
+            let spec = with(&spec, "description", json!("edited"));
+            let field = format!("spec.source.{}:", service.key);
+            let words = [&*field, "no conditions", "source-without-conditions=allowed"];
+            refused_of::<EventStreamRole>(&world, &name, &spec, &words).await;
+        }
+    };
+    all_refused().await;
+    for service in documented {
+        let (name, spec) = examples(service);
+        accepted_of::<EventStreamRole>(&world, &name, &spec).await;
+    }
+    mark(&world, label(json!("yes"))).await;
+    all_refused().await;
+    mark(&world, label(json!("allowed"))).await;
+    for service in &without {
+        let (name, spec) = examples(service);
+        accepted_of::<EventStreamRole>(&world, &name, &spec).await;
+    }
+    // The label is not for the other kind.
+    refused(&world, "events", &world.kinesis_spec("events"), &["spec.source is missing"]).await;
+
+    mark(&world, label(Value::Null)).await;
+    all_refused().await;
+    let (stored, params) = (examples(without[0]).0, DeleteParams::default());
+    let resources: Api<EventStreamRole> = Api::namespaced(world.client.clone(), &world.namespace);
+    resources.delete(&stored, &params).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_boundary_of_another_partition_can_be_listed() {
+    let policies = include_str!("../../deploy/policies/permissions-boundary.yaml");
+    let world = under("partitions", policies).await;
+    let stream = "arn:aws-eusc:firehose:eusc-de-east-1:111122223333:deliverystream/events";
+    let spec = spec_for("ses", DestinationKind::Firehose, stream);
+    let bounded = |arn: &str| with(&spec, "permissionsBoundaryArn", json!(arn));
+    let policy = |name: &str| format!("arn:aws-eusc:iam::111122223333:policy/{name}");
+    let (arn, other) = (policy("streamrole-boundary"), policy("other"));
+    let listed = "arn:aws:iam::111122223333:policy/streamrole-boundary";
+    for (spec, seen) in [(&spec, "none"), (&bounded(&arn), &*arn)] {
+        let words = [&*format!("spec.permissionsBoundaryArn is {seen}"), "one of", listed];
+        refused_of::<EventStreamRole>(&world, "events", spec, &words).await;
+    }
+    set_parameter(&world, "permissionsBoundaryArns", json!(format!("{listed} {arn}"))).await;
+    accepted_of::<EventStreamRole>(&world, "events", &bounded(&arn)).await;
+    let words = [&*format!("spec.permissionsBoundaryArn is {other}"), "one of", &arn];
+    refused_of::<EventStreamRole>(&world, "events", &bounded(&other), &words).await;
+}
+
+#[tokio::test]
+async fn a_role_that_cannot_have_a_path_needs_a_namespace_without_one() {
+    let world = under("no-paths", include_str!("../../deploy/policies/path.yaml")).await;
+    let kind = DestinationKind::SnsTopic;
+    let spec = spec_for("endUserMessagingSocial", kind, kind.example());
+    let words = ["spec.path is /,", "begin with /no-paths/"];
+    refused_of::<EventStreamRole>(&world, "events", &spec, &words).await;
+    mark(&world, json!({"annotations": {"streamrole.dev/path": "/"}})).await;
+    accepted_of::<EventStreamRole>(&world, "events", &spec).await;
+}
+
+#[tokio::test]
+async fn the_policies_on_common_fields_are_for_event_stream_roles_too() {
+    for (test, policies, (field, good), bad, words) in [
+        (
+            "common-names",
+            include_str!("../../deploy/policies/role-name-prefix.yaml"),
+            ("roleName", json!("common-names-b")),
+            json!("admin"),
+            "be named admin",
+        ),
+        (
+            "common-paths",
+            include_str!("../../deploy/policies/path.yaml"),
+            ("path", json!("/common-paths/")),
+            json!("/other/"),
+            "spec.path is /other/",
+        ),
+        (
+            "common-tags",
+            include_str!("../../deploy/policies/tag-keys.yaml"),
+            ("tags", json!({"team": "a"})),
+            json!({"team": "a", "project": "b"}),
+            "the key project is not allowed",
+        ),
+        (
+            "common-adoption",
+            include_str!("../../deploy/policies/adoption.yaml"),
+            ("adoptionPolicy", json!("Never")),
+            json!("Adopt"),
+            "spec.adoptionPolicy is Adopt",
+        ),
+        (
+            "common-deletion",
+            include_str!("../../deploy/policies/destructive-fields.yaml"),
+            ("exclusivePolicies", json!(false)),
+            json!(true),
+            "spec.exclusivePolicies is true",
+        ),
+    ] {
+        let world = under(test, policies).await;
+        let spec = rule_spec(&world);
+        refused_of::<EventStreamRole>(&world, "events", &with(&spec, field, bad), &[words]).await;
+        accepted_of::<EventStreamRole>(&world, "events", &with(&spec, field, good)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_event_stream_role_can_adopt_and_destroy_from_a_labelled_namespace() {
+    for (test, policies, label, field, value) in [
+        (
+            "labelled-adoption",
+            include_str!("../../deploy/policies/adoption.yaml"),
+            "adoption=TakeOver",
+            "adoptionPolicy",
+            json!("TakeOver"),
+        ),
+        (
+            "labelled-exclusive",
+            include_str!("../../deploy/policies/destructive-fields.yaml"),
+            "exclusive-policies=allowed",
+            "exclusivePolicies",
+            json!(true),
+        ),
+        (
+            "labelled-delete",
+            include_str!("../../deploy/policies/destructive-fields.yaml"),
+            "delete-adopted=allowed",
+            "deletionPolicy",
+            json!("Delete"),
+        ),
+        (
+            "labelled-retain",
+            include_str!("../../deploy/policies/destructive-fields.yaml"),
+            "retain=allowed",
+            "deletionPolicy",
+            json!("Retain"),
+        ),
+    ] {
+        let world = under(test, policies).await;
+        let spec = with(&rule_spec(&world), field, value);
+        let missing = format!("the label streamrole.dev/{label}");
+        let words = [&*format!("spec.{field} is"), &missing];
+        refused_of::<EventStreamRole>(&world, "events", &spec, &words).await;
+        let (key, value) = label.split_once('=').unwrap();
+        mark(&world, json!({"labels": {format!("streamrole.dev/{key}"): value}})).await;
+        accepted_of::<EventStreamRole>(&world, "events", &spec).await;
+    }
 }

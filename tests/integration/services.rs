@@ -1,15 +1,22 @@
 //! `EventStreamRole` on the real stack: each service of the table with each of its destinations, what the API server
 //! rejects, and both kinds beside each other.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use futures::future::join_all;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Map, Value, json};
 use streamrole::api::EventStreamRole;
-use streamrole::service::{Conditions, DestinationKind, Service};
+use streamrole::policy::{AccountId, Region};
+use streamrole::service::{
+    Conditions, DestinationArn, DestinationKind, EventStream, SERVICES, Service, Source, attach,
+};
 
-use support::world::{POLICY, World, condition, decoded, kinesis_arn, ready};
-use support::{check_status, eventually, is_ready};
+use support::world::{POLICY, World, condition, decoded, kinesis_arn, ready, stack};
+use support::{check_status, eventually, is_ready, set_aws_environment};
 
 const NEW_POLICY: &str = "EventStreamPermissionsPolicy";
 
@@ -372,8 +379,8 @@ async fn a_role_moves_to_the_other_kind_and_keeps_its_permissions_meanwhile() {
     world.ready("events").await;
     let before = world.permissions_policy(&role).await;
 
-    let rule = Service::with_key("eventBridgeRule").unwrap();
-    let mut new = spec(rule, DestinationKind::Kinesis);
+    let event_bridge = Service::with_key("eventBridgeRule").unwrap();
+    let mut new = spec(event_bridge, DestinationKind::Kinesis);
     new["roleName"] = json!(role);
     new["adoptionPolicy"] = json!("Adopt");
     apply(&world, "email-events", &new).await;
@@ -401,4 +408,54 @@ async fn a_role_moves_to_the_other_kind_and_keeps_its_permissions_meanwhile() {
     assert_eq!(world.permissions_policy(&role).await, None, "{POLICY} is removed");
     let owner = resources(&world).get("email-events").await.unwrap().uid();
     assert_eq!(world.tags(&role).await.get("streamrole.dev/uid"), owner.as_ref());
+}
+
+/// The command that attaches the role of this ARN, with the example of the service and of its destination.
+fn attach_command(service: &'static Service, kind: DestinationKind, role: &str) -> String {
+    let fields = service.source.fields.iter();
+    let fields: BTreeMap<_, _> =
+        fields.map(|field| (field.name.to_owned(), field.example.to_owned())).collect();
+    let source = Source {
+        account: AccountId::parse("111122223333").unwrap(),
+        region: Region::parse("us-east-1").unwrap(),
+        name: service.source.name_of(&fields).unwrap(),
+    };
+    let destination = DestinationArn::parse(kind, kind.example()).unwrap();
+    let stream = EventStream::new(service, Some(source), destination, None).unwrap();
+    attach(&stream, role).unwrap()
+}
+
+/// What the AWS CLI in `folder` prints for this command line, when no endpoint can be reached.
+fn run_without_endpoint(folder: &Path, command: &str) -> String {
+    let mut shell = Command::new("sh");
+    set_aws_environment(&mut shell, "http://127.0.0.1:1");
+    let inherited = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&inherited));
+    shell.env("PATH", std::env::join_paths(folders).unwrap()).env("AWS_MAX_ATTEMPTS", "1");
+    let output = shell.args(["-c", command]).stdin(Stdio::null()).output().unwrap();
+    assert!(!output.status.success(), "{command}");
+    let said = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[tokio::test]
+async fn the_aws_cli_accepts_every_command_that_attaches_a_role() {
+    const ROLE: &str = "arn:aws:iam::111122223333:role/streaming/app-events";
+    let aws = stack().await.aws();
+    let folder = Path::new(aws.get_program()).parent().unwrap().to_owned();
+    let rejected = "aws iot create-topic-rule --rule-name a --topic-rule-payload sql=b";
+    let said = run_without_endpoint(&folder, rejected);
+    assert!(said.contains("Missing required parameter"), "validation precedes the call: {said}");
+    let pairs = SERVICES.iter().flat_map(|s| s.targets.iter().map(move |target| (*s, target.kind)));
+    let runs = pairs.map(|(service, kind)| {
+        let (folder, command) = (folder.clone(), attach_command(service, kind, ROLE));
+        tokio::task::spawn_blocking(move || {
+            assert!(command.contains(ROLE), "{command}");
+            let said = run_without_endpoint(&folder, &command);
+            assert!(said.contains("Could not connect to the endpoint"), "{command}\n{said}");
+        })
+    });
+    for run in join_all(runs).await {
+        run.unwrap();
+    }
 }

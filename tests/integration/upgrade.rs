@@ -14,6 +14,9 @@ use support::world::{binary, kinesis_arn, ready};
 
 const OLDER: &str = include_str!("../schema/first.yaml");
 
+/// The schema of the last release with one kind.
+const ONE_KIND: &str = include_str!("../schema/second.yaml");
+
 /// Every field of the first schema.
 fn full() -> Value {
     json!({
@@ -115,6 +118,101 @@ async fn objects_stored_under_the_first_schema_are_reconciled() {
         })
         .await;
     }
+}
+
+/// All objects that the controller could write, with the version that each write would change.
+async fn versions(stack: &Stack) -> Vec<String> {
+    let kinds = "pinpointeventstreamroles,eventstreamroles,events.events.k8s.io,leases,configmaps";
+    let columns = "custom-columns=KIND:.kind,NAME:.metadata.name,VERSION:.metadata.resourceVersion";
+    let mut kubectl = stack.kubectl();
+    kubectl.args(["get", kinds, "--namespace", "default", "--output", columns]);
+    // The proxy in front of IAM runs on this thread.
+    let run = tokio::task::spawn_blocking(move || kubectl.output()).await.unwrap().unwrap();
+    assert!(run.status.success(), "{run:?}");
+    String::from_utf8(run.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// Returns after `more` further resyncs.
+async fn resyncs(proxy: &Proxy, controller: &Controller, more: usize) {
+    let begun = || proxy.actions().iter().filter(|action| *action == "ListRoles").count();
+    let before = begun();
+    // The last one has begun when the one before it has ended.
+    eventually(&format!("{more} more resyncs"), || async {
+        let seen = begun() - before;
+        if seen > more { Ok(()) } else { Err(format!("{seen}\n{}", controller.log())) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_upgrade_from_one_kind_writes_to_no_object_and_no_role() {
+    let stack = Stack::start().await.unwrap();
+    stack.install(ONE_KIND, CLUSTER_ROLE).await.unwrap();
+    let client = stack.admin().await.unwrap();
+    let resources: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), "default", &api_resource());
+    let params = PatchParams::apply("user").force();
+    let apply = async |name: &str, spec: &Value| {
+        let object = manifest(&json!({"name": name}), spec);
+        resources.patch(name, &params, &Patch::Apply(object)).await.unwrap();
+    };
+    let proxy = Proxy::start(stack.iam_url(), None).await.unwrap();
+    let options =
+        ControllerOptions { resync: "1s".into(), ..ControllerOptions::new(binary(), proxy.url()) };
+    let controller = Controller::start(&stack, &options).unwrap();
+    let settles = async |name: &str, reason: &str| {
+        eventually(&format!("{name} to be {reason}"), || async {
+            let object = resources.get(name).await.unwrap();
+            let resource: PinpointEventStreamRole =
+                serde_json::from_value(serde_json::to_value(&object).unwrap()).unwrap();
+            check_status(&resource);
+            if is_ready(&resource) && ready(&resource).reason == reason {
+                Ok(object)
+            } else {
+                Err(format!("{:?}\n{}", resource.status, controller.log()))
+            }
+        })
+        .await
+    };
+    let minimal = json!({"destination": {"kinesisStreamArn": kinesis_arn("minimal")}});
+    let mut reported = json!({"destination": {"kinesisStreamArn": kinesis_arn("reported")}});
+    for (name, spec) in [("full", &full()), ("minimal", &minimal), ("reported", &reported)] {
+        apply(name, spec).await;
+        let settled = settles(name, "Synced").await;
+        assert!(settled.data["status"].get("source").is_none(), "{}", settled.data);
+    }
+    reported["driftPolicy"] = json!("Report");
+    reported["description"] = json!("new");
+    apply("reported", &reported).await;
+    settles("reported", "DriftReported").await;
+    resyncs(&proxy, &controller, 2).await;
+    assert_eq!(controller.stop().unwrap(), 0);
+
+    stack.install(CRD, CLUSTER_ROLE).await.unwrap();
+    eventually("the present schema to be served", || async {
+        let told = Patch::Merge(json!({"status": {"source": "ses/a"}}));
+        let dry_run = PatchParams::default().dry_run();
+        let kept = resources.patch_status("full", &dry_run, &told).await;
+        let kept = kept.map_err(|error| error.to_string())?;
+        if kept.data["status"]["source"] == "ses/a" { Ok(()) } else { Err(kept.data.to_string()) }
+    })
+    .await;
+    let before = versions(&stack).await;
+    assert!(before.len() > 3, "{before:?}");
+    proxy.forget_calls();
+    let controller = Controller::start(&stack, &options).unwrap();
+    resyncs(&proxy, &controller, 2).await;
+    let metrics = controller.metrics().await;
+    for (reason, number) in [("Synced", 2), ("DriftReported", 1)] {
+        let known = format!(
+            r#"streamrole_resources{{kind="PinpointEventStreamRole",condition="Ready",status="True",reason="{reason}"}} {number}"#
+        );
+        assert!(metrics.contains(&known), "{known} in {metrics}");
+    }
+    assert_eq!(versions(&stack).await, before, "{}", controller.log());
+    let writes: Vec<_> =
+        proxy.calls().into_iter().filter(|call| call.is_write() && !call.is_to_sts()).collect();
+    assert!(writes.is_empty(), "{writes:?}");
 }
 
 /// The current schema as a later version could extend it: `adoptionPolicy` accepts any word.

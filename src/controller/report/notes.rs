@@ -89,7 +89,13 @@ pub(crate) fn event(type_: EventType, reason: &str, action: &str, note: &str) ->
 
 /// The parts that were written, each once.
 pub(super) fn parts(changes: &[Change]) -> String {
-    let mut parts: Vec<_> = changes.iter().map(|change| change.part.to_string()).collect();
-    parts.dedup();
+    let mut parts: Vec<String> = Vec::new();
+    for change in changes {
+        let part = change.part.to_string();
+        // A repair can remove a part, and write it again later.
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
     parts.join(", ")
 }

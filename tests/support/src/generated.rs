@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use streamrole::api::{KINDS, Kind};
-use streamrole::{api, controller, iam, service};
+use streamrole::{api, cli, controller, iam, service};
 
 use crate::Error;
 
@@ -60,6 +60,7 @@ impl Generated {
         }
         all.extend([
             by("reference", api::reference(), &["docs/reference.md"]),
+            by("reference commands", cli::commands(), &["docs/cli.md"]),
             by("reference services", service::guide(), &["docs/services.md"]),
             by(
                 "rbac",

@@ -19,6 +19,7 @@ use hyper::body::{Bytes, Frame};
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
+use streamrole::api::KINDS;
 use tokio::sync::broadcast;
 
 /// A cluster in memory. Clones are the same cluster.
@@ -30,14 +31,16 @@ pub struct MemoryCluster {
 
 #[derive(Default)]
 struct State {
-    /// By namespace and name.
-    objects: BTreeMap<(String, String), Value>,
+    objects: BTreeMap<Key, Value>,
     events: Vec<Value>,
     version: u64,
     uids: u64,
     /// The number of status writes.
     status_writes: usize,
 }
+
+/// Kind, namespace and name.
+type Key = (String, String, String);
 
 type Answered = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
@@ -62,7 +65,7 @@ impl MemoryCluster {
     /// Creates the object, or changes its spec.
     pub fn apply(&self, kind: &str, namespace: &str, name: &str, spec: &Value) {
         let mut state = self.lock();
-        let key = (namespace.to_owned(), name.to_owned());
+        let key = key(kind, namespace, name);
         if let Some(mut object) = state.objects.get(&key).cloned() {
             if object["spec"] != *spec {
                 object["spec"] = spec.clone();
@@ -86,8 +89,15 @@ impl MemoryCluster {
     }
 
     /// Sets an annotation, or removes it.
-    pub fn annotate(&self, namespace: &str, name: &str, key: &str, value: Option<&str>) {
-        self.change(namespace, name, |object| match value {
+    pub fn annotate(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        key: &str,
+        value: Option<&str>,
+    ) {
+        self.change(kind, namespace, name, |object| match value {
             Some(value) => object["metadata"]["annotations"][key] = value.into(),
             None => {
                 if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
@@ -98,17 +108,17 @@ impl MemoryCluster {
     }
 
     /// Deletes the object. It stays while it has finalizers.
-    pub fn delete(&self, namespace: &str, name: &str) {
-        self.change(namespace, name, |object| {
+    pub fn delete(&self, kind: &str, namespace: &str, name: &str) {
+        self.change(kind, namespace, name, |object| {
             object["metadata"]["deletionTimestamp"] = "2026-11-25T01:00:00Z".into();
             bump_generation(object);
         });
     }
 
     /// Removes the object although it has finalizers.
-    pub fn lose(&self, namespace: &str, name: &str) {
+    pub fn lose(&self, kind: &str, namespace: &str, name: &str) {
         let mut state = self.lock();
-        if let Some(mut object) = state.objects.remove(&(namespace.to_owned(), name.to_owned())) {
+        if let Some(mut object) = state.objects.remove(&key(kind, namespace, name)) {
             state.version += 1;
             object["metadata"]["resourceVersion"] = state.version.to_string().into();
             // There may be no watch.
@@ -117,10 +127,9 @@ impl MemoryCluster {
     }
 
     /// Changes the object as `change` does, in any way.
-    pub fn change(&self, namespace: &str, name: &str, change: impl FnOnce(&mut Value)) {
+    pub fn change(&self, kind: &str, namespace: &str, name: &str, change: impl FnOnce(&mut Value)) {
         let mut state = self.lock();
-        let key = (namespace.to_owned(), name.to_owned());
-        if let Some(mut object) = state.objects.get(&key).cloned() {
+        if let Some(mut object) = state.objects.get(&key(kind, namespace, name)).cloned() {
             change(&mut object);
             self.store(&mut state, object, "MODIFIED");
         }
@@ -128,8 +137,8 @@ impl MemoryCluster {
 
     /// The object, if it exists.
     #[must_use]
-    pub fn get(&self, namespace: &str, name: &str) -> Option<Value> {
-        self.lock().objects.get(&(namespace.to_owned(), name.to_owned())).cloned()
+    pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
+        self.lock().objects.get(&key(kind, namespace, name)).cloned()
     }
 
     /// Reasons and notes of the events so far.
@@ -159,8 +168,8 @@ impl MemoryCluster {
         state.version += 1;
         object["metadata"]["resourceVersion"] = state.version.to_string().into();
         let meta = &object["metadata"];
-        let text = |field: &str| meta[field].as_str().unwrap_or_default().to_owned();
-        let key = (text("namespace"), text("name"));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let key = (text(&object["kind"]), text(&meta["namespace"]), text(&meta["name"]));
         let has_finalizers = meta["finalizers"].as_array().is_some_and(|all| !all.is_empty());
         let goes = meta.get("deletionTimestamp").is_some() && !has_finalizers;
         if goes {
@@ -183,17 +192,17 @@ impl MemoryCluster {
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
         match (parts.method, segments.as_slice()) {
-            (Method::GET, ["apis", "streamrole.dev", "v1alpha1", _plural]) => {
-                self.list(None, &query)
+            (Method::GET, ["apis", "streamrole.dev", "v1alpha1", plural]) => {
+                self.list(kind_of(plural), None, &query)
             }
             (
                 Method::GET,
-                ["apis", "streamrole.dev", "v1alpha1", "namespaces", namespace, _plural],
-            ) => self.list(Some(*namespace), &query),
+                ["apis", "streamrole.dev", "v1alpha1", "namespaces", namespace, plural],
+            ) => self.list(kind_of(plural), Some(*namespace), &query),
             (
                 Method::PATCH,
-                ["apis", "streamrole.dev", "v1alpha1", "namespaces", namespace, _plural, name],
-            ) => self.patch(namespace, name, &body),
+                ["apis", "streamrole.dev", "v1alpha1", "namespaces", namespace, plural, name],
+            ) => self.patch(&key(kind_of(plural), namespace, name), &body),
             (
                 Method::PATCH,
                 [
@@ -202,11 +211,11 @@ impl MemoryCluster {
                     "v1alpha1",
                     "namespaces",
                     namespace,
-                    _plural,
+                    plural,
                     name,
                     "status",
                 ],
-            ) => self.write_status(namespace, name, &body),
+            ) => self.write_status(&key(kind_of(plural), namespace, name), &body),
             (Method::POST, ["apis", "events.k8s.io", "v1", "namespaces", _namespace, "events"]) => {
                 self.lock().events.push(body.clone());
                 json_answer(StatusCode::CREATED, &body)
@@ -218,9 +227,11 @@ impl MemoryCluster {
         }
     }
 
-    fn list(&self, namespace: Option<&str>, query: &str) -> Answered {
-        let is_of = |object: &Value| {
-            namespace.is_none_or(|namespace| object["metadata"]["namespace"] == namespace)
+    fn list(&self, kind: &'static str, namespace: Option<&str>, query: &str) -> Answered {
+        let namespace = namespace.map(str::to_owned);
+        let is_of = move |object: &Value| {
+            object["kind"] == kind
+                && namespace.as_ref().is_none_or(|of| object["metadata"]["namespace"] == **of)
         };
         if !query.contains("watch=true") {
             let state = self.lock();
@@ -244,7 +255,7 @@ impl MemoryCluster {
                         .map(|object| json!({"type": "ADDED", "object": object})),
                 );
                 first.push(json!({"type": "BOOKMARK", "object": {
-                    "apiVersion": "streamrole.dev/v1alpha1", "kind": "PinpointEventStreamRole",
+                    "apiVersion": "streamrole.dev/v1alpha1", "kind": kind,
                     "metadata": {
                         "resourceVersion": state.version.to_string(),
                         "annotations": {"k8s.io/initial-events-end": "true"},
@@ -253,13 +264,8 @@ impl MemoryCluster {
             }
             (first, changes)
         };
-        let namespace = namespace.map(str::to_owned);
-        let later = followed(changes).filter(move |change| {
-            let is_of = namespace
-                .as_ref()
-                .is_none_or(|namespace| change["object"]["metadata"]["namespace"] == **namespace);
-            std::future::ready(is_of)
-        });
+        let later =
+            followed(changes).filter(move |change| std::future::ready(is_of(&change["object"])));
         let lines = stream::iter(first)
             .chain(later)
             .take_until(tokio::time::sleep(length))
@@ -267,10 +273,9 @@ impl MemoryCluster {
         Response::new(StreamBody::new(lines).boxed_unsync())
     }
 
-    fn patch(&self, namespace: &str, name: &str, body: &Value) -> Answered {
+    fn patch(&self, key: &Key, body: &Value) -> Answered {
         let mut state = self.lock();
-        let key = (namespace.to_owned(), name.to_owned());
-        let Some(mut object) = state.objects.get(&key).cloned() else {
+        let Some(mut object) = state.objects.get(key).cloned() else {
             return failure(StatusCode::NOT_FOUND, "not found");
         };
         let Ok(mut patch) = serde_json::from_value::<json_patch::Patch>(body.clone()) else {
@@ -290,10 +295,9 @@ impl MemoryCluster {
         json_answer(StatusCode::OK, &stored)
     }
 
-    fn write_status(&self, namespace: &str, name: &str, body: &Value) -> Answered {
+    fn write_status(&self, key: &Key, body: &Value) -> Answered {
         let mut state = self.lock();
-        let key = (namespace.to_owned(), name.to_owned());
-        let Some(mut object) = state.objects.get(&key).cloned() else {
+        let Some(mut object) = state.objects.get(key).cloned() else {
             return failure(StatusCode::NOT_FOUND, "not found");
         };
         let expected = &body["metadata"]["resourceVersion"];
@@ -305,6 +309,15 @@ impl MemoryCluster {
         let stored = self.store(&mut state, object, "MODIFIED");
         json_answer(StatusCode::OK, &stored)
     }
+}
+
+fn key(kind: &str, namespace: &str, name: &str) -> Key {
+    (kind.to_owned(), namespace.to_owned(), name.to_owned())
+}
+
+/// The kind with this plural; empty for another, of which there are no objects.
+fn kind_of(plural: &str) -> &'static str {
+    KINDS.into_iter().find(|kind| kind.plural == plural).map_or("", |kind| kind.name)
 }
 
 fn followed(changes: broadcast::Receiver<Value>) -> impl Stream<Item = Value> {

@@ -10,10 +10,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::core::Object;
 use serde_json::{Value, json};
-use streamrole::api::PinpointEventStreamRole;
+use streamrole::api::RoleStatus;
 use streamrole::controller::{self, Options, Servers};
 use streamrole::role::{ClusterId, Defaults};
+use streamrole::service::FIRST_KIND;
 use streamrole::telemetry::{Health, Metrics};
 use streamrole::timing::Timing;
 use tokio::sync::watch;
@@ -23,7 +25,7 @@ use tokio::time::Instant;
 pub use cluster::MemoryCluster;
 pub use roles::{MemoryRoles, action_of, apply_write};
 
-use crate::check_status;
+use crate::{check_status, kinesis_arn};
 
 /// The namespace of the tests.
 pub const NAMESPACE: &str = "ns";
@@ -113,22 +115,24 @@ impl InProcess {
         }
     }
 
-    /// Creates the resource, or changes its spec. A name is that of a resource in [`NAMESPACE`], or `namespace/name`.
+    /// Creates the resource, or changes its spec. A name is that of a `PinpointEventStreamRole` in [`NAMESPACE`],
+    /// `namespace/name`, or `kind/namespace/name`.
     pub fn apply(&self, name: &str, spec: &Value) {
-        let (namespace, name) = split(name);
-        self.cluster.apply("PinpointEventStreamRole", namespace, name, spec);
+        let (kind, namespace, name) = split(name);
+        self.cluster.apply(kind, namespace, name, spec);
     }
 
     /// Deletes the resource.
     pub fn delete(&self, name: &str) {
-        let (namespace, name) = split(name);
-        self.cluster.delete(namespace, name);
+        let (kind, namespace, name) = split(name);
+        self.cluster.delete(kind, namespace, name);
     }
 
     /// Sets an annotation of streamrole.dev, or removes it.
     pub fn annotate(&self, name: &str, key: &str, value: Option<&str>) {
-        let (namespace, name) = split(name);
-        self.cluster.annotate(namespace, name, &format!("streamrole.dev/{key}"), value);
+        let (kind, namespace, name) = split(name);
+        let key = format!("streamrole.dev/{key}");
+        self.cluster.annotate(kind, namespace, name, &key, value);
     }
 
     /// The uid of the resource.
@@ -155,11 +159,11 @@ impl InProcess {
     /// # Panics
     /// When the status breaks a rule.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<PinpointEventStreamRole> {
-        let (namespace, name) = split(name);
-        let object = self.cluster.get(namespace, name)?;
+    pub fn get(&self, name: &str) -> Option<Object<Value, RoleStatus>> {
+        let (kind, namespace, name) = split(name);
+        let object = self.cluster.get(kind, namespace, name)?;
         let resource = serde_json::from_value(object);
-        let resource: PinpointEventStreamRole = resource.unwrap_or_else(|e| panic!("{e}"));
+        let resource: Object<Value, RoleStatus> = resource.unwrap_or_else(|e| panic!("{e}"));
         check_status(&resource);
         Some(resource)
     }
@@ -240,8 +244,12 @@ impl Default for InProcess {
     }
 }
 
-fn split(name: &str) -> (&str, &str) {
-    name.split_once('/').unwrap_or((NAMESPACE, name))
+/// Kind, namespace and name.
+fn split(name: &str) -> (&str, &str, &str) {
+    let mut parts = name.rsplitn(3, '/');
+    let name = parts.next().unwrap_or_default();
+    let namespace = parts.next().unwrap_or(NAMESPACE);
+    (parts.next().unwrap_or(FIRST_KIND), namespace, name)
 }
 
 /// The time of day as the paused clock has it.
@@ -255,6 +263,14 @@ fn now() -> Timestamp {
 /// A spec for a Kinesis stream of this name.
 #[must_use]
 pub fn kinesis_spec(stream: &str) -> Value {
-    let arn = format!("arn:aws:kinesis:us-east-1:{}:stream/{stream}", crate::ACCOUNT_ID);
+    let arn = kinesis_arn(stream);
     json!({"destination": {"kinesisStreamArn": arn}})
+}
+
+/// A spec of an `EventStreamRole` for an `EventBridge` rule that sends to a Kinesis stream of this name.
+#[must_use]
+pub fn rule_spec(stream: &str) -> Value {
+    let arn = kinesis_arn(stream);
+    let source = json!({"eventBridgeRule": {"ruleName": "email-events"}});
+    json!({"source": source, "destination": {"kinesisStreamArn": arn}})
 }

@@ -28,6 +28,8 @@ struct State {
     faults: Vec<Fault>,
     calls: Vec<Action>,
     created: usize,
+    /// The names and states of roles after each write.
+    moments: Vec<(String, Option<ObservedRole>)>,
 }
 
 struct Fault {
@@ -105,6 +107,14 @@ impl MemoryRoles {
         std::mem::take(&mut self.lock().calls)
     }
 
+    /// The states of the role after each write of the controller since the last time they were taken.
+    #[must_use]
+    pub fn take_moments(&self, name: &str) -> Vec<Option<ObservedRole>> {
+        let name = name.to_ascii_lowercase();
+        let moments = self.lock().moments.extract_if(.., |(of, _)| *of == name).collect::<Vec<_>>();
+        moments.into_iter().map(|(_, role)| role).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -134,6 +144,7 @@ impl MemoryRoles {
             role.role_id = format!("AROA{:06}", state.created);
             identity = Some(RoleIdentity { arn: role.arn.clone(), role_id: role.role_id.clone() });
         }
+        state.moments.push((key.clone(), role.clone()));
         state.roles.extend(role.map(|role| (key, role)));
         done.map_err(|kind| error(action, Some(name), kind))?;
         match fault {
