@@ -49,7 +49,7 @@ soak: check-tools ## Run the fault campaign for longer: make soak MINUTES=30 [SE
 	CAMPAIGN_STEPS=$$(( $(or $(MINUTES),30) * 1200 )) CAMPAIGN_SEED=$(SEED) cargo test --workspace --test campaign -- --nocapture
 
 measure: check-tools ## Assert and print what depends on the machine: rates, hand-overs, the whole flood; then run bench.
-	MEASURE=1 cargo test --test throttling --test hand_over --test flood --test policy_equivalence -- --test-threads 1 --nocapture
+	MEASURE=1 cargo test --test throttling --test hand_over --test flood --test policy_equivalence --test audit -- --test-threads 1 --nocapture
 	$(MAKE) bench
 
 bench: check-tools ## Measure what the controller costs; BENCH_ROLES, BENCH_LATENCY and BENCH_WORKERS set the load.

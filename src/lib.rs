@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md documents which module holds what, and which modules it can use; `tests/modules.rs` enforces it.
 
 pub mod api;
+pub mod audit;
 pub mod cli;
 pub mod controller;
 pub mod iam;

@@ -7,16 +7,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules that each module can use.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("policy", &[]),
     ("timing", &[]),
     ("service", &["policy"]),
     ("role", &["policy", "service"]),
     ("api", &["policy", "role", "service"]),
+    ("audit", &["policy", "role", "service"]),
     ("telemetry", &[]),
     ("iam", &["policy", "role", "timing"]),
     ("controller", &["api", "policy", "role", "telemetry", "timing"]),
-    ("cli", &["api", "controller", "iam", "policy", "role", "service", "telemetry", "timing"]),
+    (
+        "cli",
+        &["api", "audit", "controller", "iam", "policy", "role", "service", "telemetry", "timing"],
+    ),
     ("main", &["cli"]),
 ];
 

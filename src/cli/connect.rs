@@ -15,7 +15,7 @@ use super::Error;
 
 /// Flags for the cluster, the namespaces and the Lease. The cluster is that of KUBECONFIG, or the one that the process
 /// runs in.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(super) struct Where {
     /// Watch only this namespace; can be repeated. By default, all namespaces are watched.
     #[arg(
@@ -116,7 +116,7 @@ fn proxy_for(
 }
 
 /// Runs `work` to completion.
-pub(super) fn on_one_thread(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+pub(super) fn on_one_thread<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     // An error means that a provider is already installed, which also works.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // One thread: the loop waits for the network, and each further thread needs memory.

@@ -38,9 +38,9 @@ pub(super) struct Source {
 /// The settings of the controller that change what a manifest declares.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Settings {
-    /// Namespace of manifests without one.
-    #[arg(short = 'n', long, default_value = "default", value_name = "NAMESPACE")]
-    namespace: String,
+    /// Namespace of manifests without one. Default: default.
+    #[arg(short = 'n', long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
 
     /// Tag that the controller gives every role, as in team=marketing; can be repeated.
     #[arg(long, env = "STREAMROLE_DEFAULT_TAG", value_delimiter = ',', value_parser = run::tag, value_name = "KEY=VALUE")]
@@ -52,6 +52,14 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// Reads these files.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or no file contains a resource.
+    pub(super) fn read(&self, files: &[PathBuf]) -> Result<Manifests, super::Error> {
+        read(files, self.namespace.as_deref().unwrap_or("default"), &self.defaults()?)
+    }
+
     /// The controller's defaults.
     ///
     /// # Errors
@@ -114,8 +122,7 @@ impl Source {
     /// # Errors
     /// When a file cannot be read, or no file contains a resource.
     pub(super) fn read(&self) -> Result<Manifests, super::Error> {
-        let defaults = self.settings.defaults()?;
-        read(&self.files, &self.settings.namespace, &defaults)
+        self.settings.read(&self.files)
     }
 }
 
@@ -123,7 +130,7 @@ impl Source {
 ///
 /// # Errors
 /// When a file cannot be read, or no file contains a resource.
-pub(super) fn read(
+fn read(
     files: &[PathBuf],
     namespace: &str,
     defaults: &Defaults,
@@ -228,6 +235,8 @@ impl Manifests {
                     Some((usize::try_from(at.line()).ok()?, usize::try_from(at.column()).ok()?))
                 });
                 let message = error.without_snippet().to_string();
+                // The position is that in the document; the snippet shows the one in the file.
+                let message = message.split(" at line ").next().unwrap_or_default().to_owned();
                 self.problems.push(Problem { place, at, message });
             }
         }

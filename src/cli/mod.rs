@@ -28,6 +28,8 @@ use thiserror::Error;
 
 use crate::{controller, iam, role, telemetry};
 
+pub use reference::commands;
+
 /// Manages IAM roles for AWS event streams, declared by Kubernetes resources.
 ///
 /// Exit codes: 0 when there is nothing to report, 1 when there are differences or findings, 2 on an error.
@@ -51,11 +53,11 @@ enum Command {
     Diff(diff::Args),
     /// Print the resources that adopt existing roles. Changes nothing.
     Import(import::Args),
-    /// Print the resources that replace a PinpointEventStreamRole, and what else is to be done.
+    /// Print the resources that replace those of a service that has ended, and what else is to be done.
     Migrate(migrate::Args),
     /// Report what is wrong with the event stream roles of an account or of manifests. Changes nothing.
     Audit(audit::Args),
-    /// Print the documentation of a reason, a finding or an event.
+    /// Print the documentation of a reason or a finding.
     Explain(explain::Args),
     /// Print the CustomResourceDefinitions that the cluster needs.
     Crd(crd::Args),

@@ -71,6 +71,10 @@ fn observed(role: RoleDetail) -> ObservedRole {
             .flatten()
             .filter_map(|policy| policy.policy_arn)
             .collect(),
+        last_used: role
+            .role_last_used
+            .and_then(|used| used.last_used_date)
+            .and_then(|date| jiff::Timestamp::from_second(date.secs()).ok()),
         ..ObservedRole::default()
     }
 }

@@ -25,8 +25,8 @@ pub use error::{ErrorKind, IamError, Retry};
 pub use name::{RoleKey, RoleName, RoleNamePrefix, RolePath};
 pub use observed::{LiveDocument, ObservedRole};
 pub use ownership::{
-    ADOPTED_TAG, CLUSTER_TAG, ClusterId, Owner, Ownership, RESOURCE_TAG, ResourceName, Standing,
-    UID_TAG, is_adopted,
+    ADOPTED_TAG, CLUSTER_TAG, ClusterId, Owner, Ownership, RESERVED_TAG_PREFIX, RESOURCE_TAG,
+    ResourceName, Standing, UID_TAG, is_adopted,
 };
 pub use plan::{Change, NewRole, Part, Plan, Precedence, Refusal, Write, plan};
 pub use port::{Answer, Page, RoleIdentity, RoleSettings, Roles};

@@ -55,6 +55,8 @@ pub struct ObservedRole {
     pub attached_policies: BTreeSet<String>,
     /// Names of the instance profiles that the role is in. Read only before a deletion.
     pub instance_profiles: BTreeSet<String>,
+    /// The last use, if the list of all roles shows one.
+    pub last_used: Option<jiff::Timestamp>,
 }
 
 impl ObservedRole {

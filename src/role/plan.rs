@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::policy::{Difference, Document, PolicyArn, differences, readable};
 
+use super::action::Action;
 use super::declaration::{AdoptionPolicy, Declaration, DesiredRole, InlinePolicy};
 use super::observed::{LiveDocument, ObservedRole};
 use super::order::{Direction, Directions, Step, order};
@@ -74,6 +75,24 @@ pub enum Write {
 }
 
 impl Write {
+    /// The IAM action of the write.
+    #[must_use]
+    pub const fn action(&self) -> Action {
+        match self {
+            Self::CreateRole(_) => Action::CreateRole,
+            Self::TagRole(_) => Action::TagRole,
+            Self::UntagRole(_) => Action::UntagRole,
+            Self::PutRolePermissionsBoundary(_) => Action::PutRolePermissionsBoundary,
+            Self::DeleteRolePermissionsBoundary => Action::DeleteRolePermissionsBoundary,
+            Self::UpdateAssumeRolePolicy(_) => Action::UpdateAssumeRolePolicy,
+            Self::PutRolePolicy(_) => Action::PutRolePolicy,
+            Self::DeleteRolePolicy(_) => Action::DeleteRolePolicy,
+            Self::DetachRolePolicy(_) => Action::DetachRolePolicy,
+            Self::UpdateRole { .. } => Action::UpdateRole,
+            Self::DeleteRole => Action::DeleteRole,
+        }
+    }
+
     /// Whether this write adopts a role that existed before the resource.
     #[must_use]
     pub fn adopts(&self) -> bool {

@@ -32,8 +32,8 @@ impl EventStream {
     /// The service principal that assumes the role.
     #[must_use]
     pub fn principal(&self) -> String {
-        let region =
-            self.source.as_ref().map_or(self.destination.region(), |source| &source.region);
+        let source = self.source.as_ref();
+        let region = source.map_or_else(|| self.destination.region(), |source| &source.region);
         self.service.principal.in_region(region)
     }
 

@@ -170,7 +170,9 @@ fn section(text: &mut String, service: &'static Service) {
         notes.push(format!("Only in the partitions {}.", names.join(", ")));
     }
     for difference in service.differences {
-        let of = difference.target.map_or("Trust policy".into(), |kind| capitalized(kind.noun()));
+        let of = difference
+            .target
+            .map_or_else(|| "Trust policy".to_owned(), |kind| capitalized(kind.noun()));
         notes.push(format!("Differs from the page on purpose. {of}: {}", difference.reason));
     }
     let refused = DestinationKind::ALL.into_iter().filter_map(|kind| service.refusal(kind));

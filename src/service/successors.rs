@@ -21,7 +21,7 @@ pub enum Events {
     Email,
     /// `_SMS.*` and voice.
     Sms,
-    /// WhatsApp.
+    /// `WhatsApp`.
     WhatsApp,
     /// `_campaign.*` and journeys.
     Campaigns,
@@ -209,8 +209,8 @@ impl Context<'_> {
             "aws sesv2 create-configuration-set-event-destination --configuration-set-name {} --event-destination-name to-event-bus --event-destination 'Enabled=true,MatchingEventTypes=SEND,DELIVERY,BOUNCE,COMPLAINT,EventBridgeDestination={{EventBusArn={bus}}}'",
             set.name
         ));
-        let role = self.role("email", &EVENT_BRIDGE_RULE, Some(&rule), self.old.destination());
-        Ok(role.map(|mut role| {
+        let found = self.role("email", &EVENT_BRIDGE_RULE, Some(&rule), self.old.destination());
+        Ok(found.map(|mut role| {
             role.notes.insert(0, "SES does not write to a Kinesis data stream. It sends to the default event bus without a role; a rule on that bus writes to the stream with this role.".into());
             role.notes.extend(set.note);
             Succession { roles: vec![Successor { prepare, ..role }], finish, ..Succession::default() }
@@ -229,15 +229,14 @@ impl Context<'_> {
 
     fn sms_to_kinesis(&self) -> Found {
         let set = self.sms_configuration_set()?;
-        let (group, note) = match &self.names.log_group {
-            Some(name) => (name.clone(), None),
-            None => {
-                let name = format!("/streamrole/{}", self.resource);
-                let note = format!(
-                    "The log group {name} was chosen, and does not exist unless you create it. Change it here and in the commands below, or give --log-group."
-                );
-                (name, Some(note))
-            }
+        let (group, note) = if let Some(name) = &self.names.log_group {
+            (name.clone(), None)
+        } else {
+            let name = format!("/streamrole/{}", self.resource);
+            let note = format!(
+                "The log group {name} was chosen, and does not exist unless you create it. Change it here and in the commands below, or give --log-group."
+            );
+            (name, Some(note))
         };
         let logs = self.beside(DestinationKind::LogGroup, &format!("log-group:{group}"))?;
         let mut prepare = unless(set.is_given, create_sms_set(&set.name));
@@ -261,15 +260,14 @@ impl Context<'_> {
     }
 
     fn whatsapp_to_firehose(&self) -> Found {
-        let (name, note) = match &self.names.topic {
-            Some(name) => (name.clone(), None),
-            None => {
-                let name = format!("{}-whatsapp", plain(self.resource, 200));
-                let note = format!(
-                    "The SNS topic {name} was chosen, and does not exist unless you create it. Change it in the commands below, or give --topic."
-                );
-                (name, Some(note))
-            }
+        let (name, note) = if let Some(name) = &self.names.topic {
+            (name.clone(), None)
+        } else {
+            let name = format!("{}-whatsapp", plain(self.resource, 200));
+            let note = format!(
+                "The SNS topic {name} was chosen, and does not exist unless you create it. Change it in the commands below, or give --topic."
+            );
+            (name, Some(note))
         };
         let topic = self.beside(DestinationKind::SnsTopic, &name)?;
         let prepare = unless(note.is_none(), format!("aws sns create-topic --name {name}"));

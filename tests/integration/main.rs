@@ -16,6 +16,7 @@
 mod accounts;
 mod bad_input;
 mod calls;
+mod command_line;
 mod conformance;
 mod connections;
 mod credentials;
