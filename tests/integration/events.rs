@@ -50,7 +50,7 @@ async fn a_hanging_events_endpoint_delays_no_reconcile() {
     way.let_go();
     let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
     let mut edits = 0;
-    eventually("an event on an edit", || {
+    eventually_within(PATIENCE, "an event on an edit", || {
         edits += 1;
         let (world, events) = (&world, &events);
         async move {
