@@ -551,6 +551,14 @@ async fn a_named_role_that_cannot_be_imported_is_an_error_with_the_reason() {
         assert_eq!((one.code, &*one.out), (code, ""), "{name}: {}", one.err);
         assert!(one.err.contains(words), "{name}: {}", one.err);
     }
+    let stream = "arn:aws:kinesis:us-east-1:444455556666:stream/events";
+    let permissions = policy(&[allow(TO_KINESIS, stream)]);
+    let pinpoint = trust("pinpoint.amazonaws.com", None);
+    let elsewhere = account(&[role("elsewhere", &pinpoint, &[("p", permissions)])]).await;
+    let one = import(&elsewhere, &["--role-name", "elsewhere"], "").await;
+    assert_eq!((one.code, &*one.out), (2, ""), "{}", one.err);
+    assert!(one.err.contains("in account 444455556666 and the role in account"), "{}", one.err);
+
     let nothing = account(&[]).await;
     let none = import(&nothing, &["--all"], "").await;
     assert_eq!((none.code, &*none.out), (0, ""));

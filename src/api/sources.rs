@@ -7,7 +7,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::policy::Partition;
+use crate::policy::{Partition, capitalized};
 use crate::service::{Conditions, DestinationKind, Service, SourceField};
 
 use super::rules::{self, SpecRules};
@@ -106,11 +106,6 @@ fn field_schema(field: &SourceField) -> Value {
         schema.insert("default".into(), (*default).into());
     }
     schema
-}
-
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// Adds to the schema of a spec with these rules the rules of each service.

@@ -163,7 +163,8 @@ impl Document {
     /// The statements. A single statement does not need a list: "the brackets are optional" (Grammar of the IAM JSON
     /// policy language, "Conventions used in this grammar"). A missing `Statement` means no statements: IAM stores
     /// neither form, and neither would grant anything.
-    pub(super) fn statements(&self) -> &[Value] {
+    #[must_use]
+    pub fn statements(&self) -> &[Value] {
         match self.root.get("Statement") {
             None => &[],
             Some(Value::Array(statements)) => statements,

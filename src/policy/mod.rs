@@ -29,4 +29,4 @@ pub use difference::{Difference, differences};
 pub use document::{Document, DocumentError};
 pub use encoding::{NotUtf8, percent_decode, percent_encode};
 pub use principal::{Caller, Place};
-pub use text::{readable, shortened};
+pub use text::{capitalized, readable, shortened};

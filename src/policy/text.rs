@@ -3,6 +3,13 @@
 //! Promise: the result is one line of bounded length, without characters that control a terminal or change the
 //! direction of writing. Must not know: the subject of the text.
 
+/// The text with its first letter in upper case.
+#[must_use]
+pub fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// The text on one line. A text of more than `limit` characters loses its middle: ARNs differ at their end.
 #[must_use]
 pub fn readable(text: &str, limit: usize) -> String {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::policy::{AccountId, Document, Partition, Region};
+use crate::policy::{AccountId, Document, Partition, Region, capitalized};
 
 use super::destination::{DestinationArn, DestinationKind, KeyArn};
 use super::event_stream::EventStream;
@@ -52,14 +52,11 @@ pub fn actions() -> Vec<String> {
     for (service, target) in pairs() {
         // A log group takes no key.
         let stream = example(service, target, Some(KEY)).or_else(|| example(service, target, None));
-        let document = stream.and_then(|stream| stream.permissions_policy().ok());
-        let value = document.map(|document| document.to_value()).unwrap_or_default();
-        let statements = match value.get("Statement") {
-            Some(Value::Array(statements)) => statements.as_slice(),
-            Some(statement) => std::slice::from_ref(statement),
-            None => &[],
+        let Some(document) = stream.and_then(|stream| stream.permissions_policy().ok()) else {
+            continue;
         };
-        let actions = statements.iter().filter_map(|statement| statement.get("Action")?.as_array());
+        let statements = document.statements().iter();
+        let actions = statements.filter_map(|statement| statement.get("Action")?.as_array());
         all.extend(actions.flatten().filter_map(Value::as_str).map(str::to_owned));
     }
     all.into_iter().collect()
@@ -207,9 +204,4 @@ pub fn attach(stream: &EventStream, role: &str) -> Option<String> {
 fn json(text: &mut String, document: &Document) {
     let json = serde_json::to_string_pretty(document).unwrap_or_default();
     let _ = write!(text, "```json\n{json}\n```\n\n");
-}
-
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

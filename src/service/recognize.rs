@@ -15,13 +15,12 @@ use super::table::{Principal, Service};
 /// not be equal to these.
 #[must_use]
 pub fn recognize(trust: &Document, permissions: &Document) -> Vec<EventStream> {
-    let (trust, permissions) = (trust.to_value(), permissions.to_value());
     let (mut conditions, mut resources) = (Vec::new(), Vec::new());
-    let principals = principals(&trust);
-    for statement in statements(&trust) {
+    let principals = principals(trust);
+    for statement in trust.statements() {
         texts(statement.get("Condition").unwrap_or(&Value::Null), &mut conditions);
     }
-    for statement in statements(&permissions) {
+    for statement in permissions.statements() {
         texts(statement.get("Resource").unwrap_or(&Value::Null), &mut resources);
     }
     let key = resources.iter().find_map(|resource| KeyArn::parse(resource).ok());
@@ -47,16 +46,15 @@ pub fn recognize(trust: &Document, permissions: &Document) -> Vec<EventStream> {
 /// The services that a trust policy names, in the order of the table.
 #[must_use]
 pub fn trusted(trust: &Document) -> Vec<&'static Service> {
-    let trust = trust.to_value();
-    let principals = principals(&trust);
+    let principals = principals(trust);
     let is_named = |service: &&Service| principals.iter().any(|p| assumed_by(service, p).is_some());
     SERVICES.into_iter().filter(is_named).collect()
 }
 
 /// The service principals of a trust policy.
-fn principals(trust: &Value) -> Vec<&str> {
+fn principals(trust: &Document) -> Vec<&str> {
     let mut found = Vec::new();
-    for statement in statements(trust) {
+    for statement in trust.statements() {
         let service = statement.get("Principal").and_then(|principal| principal.get("Service"));
         texts(service.unwrap_or(&Value::Null), &mut found);
     }
@@ -88,14 +86,6 @@ fn source_in(assumed: &Assumed, destination: &DestinationArn) -> Option<Source> 
         }),
         Assumed::Anywhere => None,
     }
-}
-
-fn statements(document: &Value) -> impl Iterator<Item = &Value> {
-    let (list, one) = match document.get("Statement") {
-        Some(Value::Array(list)) => (list.as_slice(), None),
-        one => (&[][..], one),
-    };
-    list.iter().chain(one)
 }
 
 /// All texts within a value.

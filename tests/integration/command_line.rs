@@ -42,3 +42,75 @@ async fn diff_compares_the_resources_of_the_cluster_and_only_reads() {
     let is_read = |action: &String| action.starts_with("Get") || action.starts_with("List");
     assert!(world.proxy.actions().iter().all(is_read), "{:?}", world.proxy.actions());
 }
+
+/// A manifest of an `EventStreamRole` in a file.
+async fn manifest(name: &str, adoption: &str) -> std::path::PathBuf {
+    let path = stack().await.scratch(&format!("{name}-{adoption}.json"));
+    let manifest = json!({
+        "apiVersion": "streamrole.dev/v1alpha1",
+        "kind": "EventStreamRole",
+        "metadata": {"name": "it", "namespace": name},
+        "spec": {
+            "adoptionPolicy": adoption,
+            "description": "5 o'clock \"$HOME\"",
+            "maxSessionDurationSeconds": 7200,
+            "tags": {"cost center": "a+b=c"},
+            "source": {"ses": {"configurationSetName": "newsletter"}},
+            "destination": {
+                "firehoseDeliveryStreamArn": "arn:aws:firehose:us-east-1:111122223333:deliverystream/email",
+            },
+        },
+    });
+    std::fs::write(&path, manifest.to_string()).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn the_rendered_script_makes_the_role_and_diff_finds_only_ownership_to_add() {
+    let world = World::without_controller("rendered").await;
+    let path = manifest("rendered", "Adopt").await;
+    let path = path.to_str().unwrap();
+    let (code, script, error) = streamrole(&world, &["render", "-f", path, "-o", "aws-cli"]).await;
+    assert_eq!(code, Some(0), "{error}");
+    let file = stack().await.scratch("rendered.sh");
+    std::fs::write(&file, script).unwrap();
+
+    let aws = stack().await.aws();
+    let folder = std::path::Path::new(aws.get_program()).parent().unwrap().to_owned();
+    let mut sh = tokio::process::Command::new("sh");
+    sh.arg(file).envs(aws.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let paths = std::iter::once(folder).chain(std::env::split_paths(&paths));
+    sh.env("PATH", std::env::join_paths(paths).unwrap());
+    let run = sh.output().await.unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+
+    let (code, said, error) = streamrole(&world, &["diff", "-f", path, "-o", "json"]).await;
+    assert_eq!(code, Some(1), "{said}{error}");
+    let rows: Vec<Value> = serde_json::from_str(&said).unwrap();
+    let changes = rows[0]["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 1, "{said}");
+    assert_eq!(changes[0]["differences"][0]["path"], "ownership tags", "{said}");
+}
+
+const ONLY_GET_ROLE: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Read","Effect":"Allow","Action":["iam:GetRole"],"Resource":"*"}]}"#;
+
+#[tokio::test]
+async fn diff_names_the_permission_that_is_missing() {
+    let world = World::under("diff-denied", &[ONLY_GET_ROLE]).await;
+    let path = manifest("diff-denied", "Never").await;
+    let path = path.to_str().unwrap();
+    let (code, said, error) = streamrole(&world, &["diff", "-f", path]).await;
+    assert_eq!(code, Some(1), "a role that does not exist needs no more: {error}");
+    assert!(said.contains("iam:CreateRole"), "{said}");
+    world.create_foreign_role("diff-denied-it").await;
+    let (code, said, error) = streamrole(&world, &["diff", "-f", path]).await;
+    assert_eq!((code, &*said), (Some(2), ""), "{error}");
+    assert!(error.contains("AccessDenied") && error.contains("iam:"), "{error}");
+    for needed in ["GetRolePolicy", "ListRolePolicies", "ListAttachedRolePolicies"] {
+        if error.contains(needed) {
+            return;
+        }
+    }
+    panic!("{error}");
+}

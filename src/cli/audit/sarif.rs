@@ -11,7 +11,7 @@ use serde_sarif::sarif::{
 };
 
 use crate::audit::{Finding, Rule, Severity};
-use crate::policy::percent_encode;
+use crate::policy::{capitalized, percent_encode};
 
 use super::super::Error;
 use super::View;
@@ -74,11 +74,6 @@ fn rule(rule: Rule) -> ReportingDescriptor {
             ReportingConfiguration::builder().level(json!(rule.severity())).build(),
         )
         .build()
-}
-
-fn capitalized(word: &str) -> String {
-    let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 const fn level(severity: Severity) -> ResultLevel {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::api::{Kind, RoleResource, RoleSettings, spec_of};
-use crate::policy::{Difference, Document, DocumentError, PolicyArn, readable};
+use crate::policy::{Difference, Document, DocumentError, Place, PolicyArn, readable};
 use crate::role::{
     AdoptionPolicy, DefaultTags, Defaults, DesiredRole, DriftPolicy, Held, LiveDocument,
     ObservedRole, Owner, RolePath, Standing, is_reserved_tag_key, plan,
@@ -225,6 +225,14 @@ fn attempt(
     let metadata = ObjectMeta { name: Some("import".into()), ..ObjectMeta::default() };
     let resource = RoleResource { kind, metadata, spec: read, status: None };
     let declaration = resource.declaration(defaults).map_err(|error| error.to_string())?;
+    if let Some(place) = Place::of_arn(&live.arn)
+        && place.account != declaration.account
+    {
+        let (own, other) = (place.account, declaration.account);
+        return Err(format!(
+            "the destination is in account {other} and the role in account {own}; a declared role is in the account of its destination"
+        ));
+    }
     let policy_name = declaration.permissions_policy.name.clone();
     let owner = || "import".to_owned();
     let owner = Owner { cluster: owner(), resource: owner(), uid: owner() };

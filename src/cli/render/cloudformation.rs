@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Names, Role};
-use crate::policy::Document;
+use crate::policy::{Document, capitalized};
 
 /// The template.
 #[derive(Debug, Serialize)]
@@ -69,11 +69,6 @@ fn logical_id(role: &Role<'_>) -> String {
     let words = [role.namespace, role.name];
     let words = words.iter().flat_map(|word| word.split(|c: char| !c.is_ascii_alphanumeric()));
     words.map(capitalized).collect()
-}
-
-fn capitalized(word: &str) -> String {
-    let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn resource<'a>(role: &'a Role<'_>) -> Resource<'a> {
